@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from fairlead.contracts import telemetry
 from monitoring.alert import MODEL_NAME, VERSION, Alert
-from monitoring.drift_recording import ANSWERS, DriftRecords
+from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.recording import Records
 
@@ -107,7 +107,8 @@ def _features(record: str, above: float, which: str, *, share: bool = False) -> 
     asked = f"sort_desc(topk({_SHOWN}, {record}{{{matchers}}} > {above:g}))"
     labels = " ".join(f"$labels.{label}" for label in IDENTITY)
     value = ".Value | humanizePercentage" if share else '.Value | printf "%.2f"'
+    part = f"{{{{ with $one.Labels.{SLICE} }}}} of slice {{{{ . }}}}{{{{ end }}}}"
     return (
         f'{{{{ range $at, $one := query (printf "{asked}" {labels}) }}}}{{{{ if $at }}}}, {{{{ end }}}}'
-        f"{{{{ $one.Labels.feature }}}} {{{{ $one{value} }}}}{{{{ end }}}}"
+        f"{{{{ $one.Labels.feature }}}}{part} {{{{ $one{value} }}}}{{{{ end }}}}"
     )

@@ -13,7 +13,9 @@ from fairlead.contracts import telemetry
 from monitoring.promql import IDENTITY, increase, largest, series, total
 from monitoring.settings import Drift
 
-FEATURE = (*IDENTITY, "feature")
+SLICE = "slice"
+OF_ROWS = (*IDENTITY, SLICE)
+FEATURE = (*IDENTITY, "feature", SLICE)
 BIN = (*FEATURE, "bin")
 ANSWERS = "prediction|confidence"
 """The features that are the model's answers. All others are inputs."""
@@ -24,7 +26,7 @@ EXPECTED = {"missing": "na", "new_categories": "new|other"}
 feature with many rare values will always have some that are new."""
 _SMOOTHING = 0.5
 """Is added to every bin, because an empty one has no logarithm."""
-_ON_VERSION, _ON_FEATURE = f"on ({', '.join(IDENTITY)})", f"on ({', '.join(FEATURE)})"
+_ON_VERSION, _ON_ROWS, _ON_FEATURE = (f"on ({', '.join(labels)})" for labels in (IDENTITY, OF_ROWS, FEATURE))
 
 
 class Add(Protocol):
@@ -42,8 +44,12 @@ class Reference:
         rows = largest(series(telemetry.MODEL_DRIFT_REFERENCE_ROWS), *FEATURE)
         self.rows = add("model_version_feature:fairlead_drift_reference_rows:max", rows, *FEATURE)
         self.shares = add("model_version_feature_bin:fairlead_drift_reference:ratio", _shares(values, self.rows), *BIN)
-        self.quantile = largest(series(telemetry.MODEL_DRIFT_CRITICAL), *FEATURE)
+        self._quantile = largest(series(telemetry.MODEL_DRIFT_CRITICAL), *IDENTITY, "feature")
         self.expected = {name: _in(self.shares, bins) for name, bins in EXPECTED.items()}
+
+    def critical(self, spread: str) -> str:
+        """The PSI that chance exceeds at one look of a thousand. The bins of a slice are those of all rows."""
+        return f"({spread}) * on ({', '.join(IDENTITY)}, feature) group_left () {self._quantile}"
 
 
 class DriftRecords:
@@ -59,13 +65,13 @@ class DriftRecords:
         self.rows = self._feature(f"rows:increase{window}", total(self.values, *FEATURE))
         requests = add(
             f"model_version:fairlead_drift_requests:increase{window}",
-            total(increase(series(telemetry.MODEL_DRIFT_REQUESTS), window), *IDENTITY),
-            *IDENTITY,
+            total(increase(series(telemetry.MODEL_DRIFT_REQUESTS), window), *OF_ROWS),
+            *OF_ROWS,
         )
-        more = f"{self.rows} > {_ON_VERSION} group_left () {requests}"
+        more = f"{self.rows} > {_ON_ROWS} group_left () {requests}"
         self.independent = self._feature(
             f"independent_rows:increase{window}",
-            f"0 * ({more}) + {_ON_VERSION} group_left () {requests} or {self.rows}",
+            f"0 * ({more}) + {_ON_ROWS} group_left () {requests} or {self.rows}",
         )
         self.live = add(
             f"model_version_feature_bin:fairlead_drift_live:ratio{window}", _shares(self.values, self.rows), *BIN
@@ -76,7 +82,7 @@ class DriftRecords:
         )
         # The variance of the difference of two samples. A small reference counts as much as a small window.
         self.spread = self._feature(f"spread:{window}", f"1 / ({self.independent} > 0) + 1 / {reference.rows}")
-        self.critical = self._feature(f"psi_critical:{window}", f"{reference.quantile} * {self.spread}")
+        self.critical = self._feature(f"psi_critical:{window}", reference.critical(self.spread))
         self.special = {
             name: self._feature(f"{name}:ratio{window}", f"{_in(self.values, bins)} / ({self.rows} > 0)")
             for name, bins in SPECIAL.items()
@@ -93,7 +99,7 @@ class DriftRecords:
         candidate, stable = (f'and {_ON_VERSION} {weight}{{role="{role}"}}' for role in ("candidate", "stable"))
         by_edges = f"max by ({', '.join(IDENTITY)}, edges) ({series(telemetry.MODEL_PROFILE_INFO, kind='given')})"
         same = f"({by_edges} {candidate}) and on (namespace, model, edges) ({by_edges} {stable})"
-        of_stable = "on (namespace, model, feature{}) group_left () "
+        of_stable = "on (namespace, model, feature, slice{}) group_left () "
         terms = _terms(f"({self.live} {candidate})", of_stable.format(", bin"), f"({self.live} {stable})")
         self.candidate_psi = self._feature(
             f"candidate_psi:{window}",
@@ -102,7 +108,7 @@ class DriftRecords:
         spread = f"1 / ({self.independent} > 0)"
         self.candidate_critical = self._feature(
             f"candidate_psi_critical:{window}",
-            f"{reference.quantile} * (({spread} {candidate}) + {of_stable.format('')}({spread} {stable}))",
+            reference.critical(f"({spread} {candidate}) + {of_stable.format('')}({spread} {stable})"),
         )
 
     def _feature(self, name: str, expression: str) -> str:

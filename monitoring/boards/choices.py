@@ -13,8 +13,8 @@ STEP = "$__rate_interval"
 NAMESPACE = {"namespace": "~$namespace"}
 OF_MODEL = {**NAMESPACE, "model": "~$model"}
 OF_VERSION = {**OF_MODEL, "version": "~$version"}
-OF_FEATURE = {**OF_VERSION, "feature": "$feature"}
-"""One feature, and no pattern: `x[0]` is the name of one."""
+OF_FEATURE = {**OF_VERSION, "feature": "$feature", "slice": ""}
+"""One feature of all rows, and no pattern: `x[0]` is the name of one."""
 
 
 def variables(records: Records, *names: str) -> tuple[Variable, ...]:
@@ -30,13 +30,13 @@ def variables(records: Records, *names: str) -> tuple[Variable, ...]:
 
 
 def chosen(record: str, **matchers: str) -> str:
-    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!~`: does not."""
+    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!~`: does not; `!=`: is another."""
     inner = ",".join(f"{label}{_compared(value)}" for label, value in matchers.items())
     return f"{record}{{{inner}}}"
 
 
 def _compared(value: str) -> str:
-    for prefix, operator in (("!~", "!~"), ("~", "=~")):
+    for prefix, operator in (("!~", "!~"), ("!=", "!="), ("~", "=~")):
         if value.startswith(prefix):
             return f'{operator}"{value.removeprefix(prefix)}"'
     return f'="{value}"'

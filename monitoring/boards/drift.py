@@ -5,14 +5,16 @@ from __future__ import annotations
 from fairlead.contracts import telemetry
 from monitoring.boards.choices import OF_FEATURE, OF_VERSION, STEP, chosen, releases, variables
 from monitoring.boards.quality import quality
-from monitoring.drift_recording import ANSWERS, DriftRecords
+from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
 from monitoring.looks import PERCENT, heat, matrix, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import rate, series, total
 from monitoring.recording import Records
+from monitoring.settings import Drift
 
 _VERSION, _FEATURE = "{{version}}", "{{version}} {{feature}}"
-_OF_ANSWERS = {**OF_VERSION, "feature": f"~{ANSWERS}"}
+_ALL_ROWS = {**OF_VERSION, SLICE: ""}
+_OF_ANSWERS = {**_ALL_ROWS, "feature": f"~{ANSWERS}"}
 
 
 def board(records: Records) -> Dashboard:
@@ -32,7 +34,7 @@ def board(records: Records) -> Dashboard:
                         f"PSI, {shorter}",
                         "How far each feature is from its reference now. Empty: too few requests to say. Red: an input "
                         "that has moved so far is worth a look.",
-                        (Query(f"max by (feature, version) ({chosen(short.psi, **OF_VERSION)})", "PSI"),),
+                        (Query(f"max by (feature, version) ({chosen(short.psi, **_ALL_ROWS)})", "PSI"),),
                         kind="table",
                         width=12,
                         height=12,
@@ -44,7 +46,7 @@ def board(records: Records) -> Dashboard:
                         "Independent rows",
                         f"Rows in {shorter} that can be taken as independent: no more than requests. Below "
                         f"{settings.shown_rows:g} there is no PSI, and up to {settings.least_rows:g} no alert.",
-                        (Query(f"max by (version) ({chosen(short.independent, **OF_VERSION)})", _VERSION),),
+                        (Query(f"max by (version) ({chosen(short.independent, **_ALL_ROWS)})", _VERSION),),
                         width=12,
                         height=6,
                     ),
@@ -105,6 +107,7 @@ def board(records: Records) -> Dashboard:
                     ),
                 ),
             ),
+            _slices(short, shorter, settings),
             Row(
                 "A candidate against stable",
                 (
@@ -154,7 +157,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Lost bins",
                         "Bins that only the counts have, or only the reference. Anything but 0: the PSI is wrong.",
-                        (Query(f"max by (version) ({chosen(short.lost_bins, **OF_VERSION)})", _VERSION),),
+                        (Query(f"max by (version) ({chosen(short.lost_bins, **_ALL_ROWS)})", _VERSION),),
                         width=12,
                         defaults=red_from(1),
                     ),
@@ -165,7 +168,7 @@ def board(records: Records) -> Dashboard:
     )
 
 
-_NO_ANSWERS = {**OF_VERSION, "feature": f"!~{ANSWERS}"}
+_NO_ANSWERS = {**_ALL_ROWS, "feature": f"!~{ANSWERS}"}
 
 
 def _answers(short: DriftRecords, long: DriftRecords, shorter: str, longer: str) -> Panel:
@@ -176,6 +179,45 @@ def _answers(short: DriftRecords, long: DriftRecords, shorter: str, longer: str)
         tuple(Query(chosen(record, **_OF_ANSWERS), f"{_FEATURE} {window}") for record, window in found),
         width=12,
         height=6,
+    )
+
+
+def _slices(short: DriftRecords, window: str, settings: Drift) -> Row:
+    of_slices = {**OF_VERSION, SLICE: "!="}
+    return Row(
+        "Slices of rows",
+        (
+            Panel(
+                f"PSI of slices, {window}",
+                "How far each feature of the rows of a slice is from these rows in the reference. Empty: the profile "
+                "declares no slice, or it has too few requests to say.",
+                (Query(f"max by (feature, slice) ({chosen(short.psi, **of_slices)})", "PSI"),),
+                kind="table",
+                width=12,
+                height=10,
+                defaults=heat(settings.answer_floor, settings.input_floor),
+                transformations=(matrix("feature", "slice"),),
+            ),
+            Panel(
+                "The chosen feature in each slice",
+                "Its PSI over time. One slice that moves alone: a few users, who are not seen in all rows.",
+                (Query(chosen(short.psi, **of_slices, feature="$feature"), "{{version}} {{slice}}"),),
+                width=6,
+                height=10,
+            ),
+            Panel(
+                "Independent rows of slices",
+                f"Rows of each slice in {window} that can be taken as independent. Up to "
+                f"{settings.least_rows:g} there is no alert.",
+                (
+                    Query(
+                        f"max by (version, slice) ({chosen(short.independent, **of_slices)})", "{{version}} {{slice}}"
+                    ),
+                ),
+                width=6,
+                height=10,
+            ),
+        ),
     )
 
 

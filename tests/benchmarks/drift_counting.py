@@ -26,7 +26,7 @@ from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.profile import bins
 from fairlead.profile.counting import RowCount
 from fairlead.serving.formats.folder import ModelFolder, load_folder
-from fairlead.serving.observe.drift import MAX_ROWS, PERIOD_S, SLICE_ROWS, Drift
+from fairlead.serving.observe.drift import MAX_ROWS, PERIOD_S, CHUNK_ROWS, Drift
 from fairlead.serving.reference.build import write_profile
 from support import folders, proof
 from support.load.closed_loop import run_in_process
@@ -160,8 +160,8 @@ def counting_us(model: ModelFolder, times: int) -> float:
     rows = [model.row_type.model_validate(row(chance)) for _ in range(MAX_ROWS)]
     began = time.process_time()
     for _ in range(times):
-        for start in range(0, MAX_ROWS, SLICE_ROWS):
-            count([vars(one) for one in rows[start : start + SLICE_ROWS]])
+        for start in range(0, MAX_ROWS, CHUNK_ROWS):
+            count([vars(one) for one in rows[start : start + CHUNK_ROWS]])
     return 1e6 * (time.process_time() - began) / times / MAX_ROWS
 
 

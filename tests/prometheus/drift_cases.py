@@ -15,30 +15,33 @@ DECILES = {"00": 500, "01": 500, "na": 0, "new": 0}
 """A small reference. As rows a minute it gives the same shares."""
 
 
-def reference(feature: str, rows: Mapping[str, int], version: str = "1.0.0") -> Inputs:
+def reference(feature: str, rows: Mapping[str, int], version: str = "1.0.0", **of_slice: str) -> Inputs:
     where = {**IRIS, "version": version, "feature": feature}
+    part = {**where, **of_slice}
     return {
         **{
             name: values
             for bin_name, count in rows.items()
-            for name, values in gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, count, bin=bin_name, **where).items()
+            for name, values in gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, count, bin=bin_name, **part).items()
         },
-        **gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(rows.values()), **where),
+        **gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(rows.values()), **part),
         **gauge(telemetry.MODEL_DRIFT_CRITICAL, QUANTILE[len(rows)], **where),
     }
 
 
-def live(feature: str, a_minute: Mapping[str, float], version: str = "1.0.0") -> Inputs:
-    where = {**IRIS, "version": version, "feature": feature}
+def live(feature: str, a_minute: Mapping[str, float], version: str = "1.0.0", **of_slice: str) -> Inputs:
+    where = {**IRIS, "version": version, "feature": feature, **of_slice}
     return {series(telemetry.MODEL_DRIFT_VALUES, bin=name, **where): rising(count) for name, count in a_minute.items()}
 
 
-def requests(a_minute: float, version: str = "1.0.0") -> Inputs:
-    return {series(telemetry.MODEL_DRIFT_REQUESTS, **IRIS, version=version): rising(a_minute)}
+def requests(a_minute: float, version: str = "1.0.0", **of_slice: str) -> Inputs:
+    return {series(telemetry.MODEL_DRIFT_REQUESTS, **IRIS, version=version, **of_slice): rising(a_minute)}
 
 
-def feature(name: str, a_minute: Mapping[str, float], rows: Mapping[str, int] = DECILES) -> Inputs:
-    return {**reference(name, rows), **live(name, a_minute)}
+def feature(
+    name: str, a_minute: Mapping[str, float], rows: Mapping[str, int] = DECILES, version: str = "1.0.0", **of_slice: str
+) -> Inputs:
+    return {**reference(name, rows, version, **of_slice), **live(name, a_minute, version, **of_slice)}
 
 
 def profile(version: str = "1.0.0", edges: str = "e") -> Inputs:
@@ -88,6 +91,26 @@ CASES = (
         {**requests(20), **feature("length", {**NULL, "00": 15, "01": 5}, {"00": 20, "01": 20, "na": 0, "new": 0})},
         95,
         "iris 1.0.0: inputs are not as in the reference: length 14.67",
+        VERSION,
+    ),
+    Case(
+        "FairleadFeatureDrift",
+        {
+            **requests(400),
+            **feature("length", {"00": 207, "01": 193, "na": 0, "new": 0}),
+            # One row of twenty, which has moved, and which is not seen in all rows.
+            **requests(20, slice="south"),
+            **feature("length", SHIFTED, slice="south"),
+        },
+        # The same shift of 3 requests a minute is too few of them.
+        {
+            **requests(400),
+            **feature("length", NULL),
+            **requests(3, slice="south"),
+            **feature("length", SHIFTED, slice="south"),
+        },
+        95,
+        "iris 1.0.0: inputs are not as in the reference: length of slice south 0.61",
         VERSION,
     ),
     Case(

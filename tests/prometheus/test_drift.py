@@ -52,7 +52,8 @@ def features(draw: st.DrawFn) -> Feature:
 def inputs(name: str, feature: Feature, version: dict[str, str]) -> Iterator[Inputs]:
     where = {**version, "feature": name}
     yield gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(feature.reference), **where)
-    yield {series(telemetry.MODEL_DRIFT_CRITICAL, **where): f"{feature.quantile!r}+0x{2 * MINUTES}"}
+    of_all = {label: value for label, value in where.items() if label != "slice"}
+    yield {series(telemetry.MODEL_DRIFT_CRITICAL, **of_all): f"{feature.quantile!r}+0x{2 * MINUTES}"}
     for at, rows in enumerate(feature.reference):
         # Every pod shows the same reference.
         for pod in range(len(feature.pods)):
@@ -70,7 +71,8 @@ def merged(parts: Iterator[Inputs]) -> dict[str, str]:
 def near(record: str, version: dict[str, str], feature: str, expected: float | None) -> dict[str, Any]:
     """A query of promtool that finds 1 if the record has this value. None: the record has none."""
     labels = ",".join(f'{label}="{value}"' for label, value in {**version, "feature": feature}.items())
-    off = f"abs({record}{{{labels}}} / {expected or 1!r} - 1) < bool {NEAR}" if expected else f"{record}{{{labels}}}"
+    asked = labels if "slice" in version else f'{labels},slice=""'
+    off = f"abs({record}{{{asked}}} / {expected or 1!r} - 1) < bool {NEAR}" if expected else f"{record}{{{asked}}}"
     found = [] if expected is None else [{"labels": f"{{{labels}}}", "value": int(bool(expected))}]
     return {"expr": off, "eval_time": f"{MINUTES}m", "exp_samples": found}
 
@@ -90,6 +92,32 @@ def test_psi_and_its_critical_value_are_those_of_numpy(
         asked.append(near(DRIFT.psi, STABLE, name, psi(feature.live, feature.reference) if shown else None))
         critical = psi_critical(feature.quantile, independent, sum(feature.reference))
         asked.append(near(DRIFT.critical, STABLE, name, critical))
+    passes(tmp_path, queried(given_, asked))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(features(), st.randoms(use_true_random=False), st.integers(4, 40))
+def test_psi_of_a_slice_is_that_of_its_rows_and_changes_nothing_of_all_rows(
+    tmp_path: Path, feature: Feature, random: Any, requests_a_minute: int
+) -> None:
+    part = Feature(
+        random.sample(feature.reference, len(feature.reference)),
+        [random.sample(counts, len(counts)) for counts in feature.pods],
+    )
+    of_slice = {**STABLE, "slice": "old"}
+    given_ = merged(
+        found
+        for where, one, asked in ((STABLE, feature, 10**6), (of_slice, part, requests_a_minute))
+        for found in (*inputs("length", one, where), {series(telemetry.MODEL_DRIFT_REQUESTS, **where): rising(asked)})
+    )
+    asked = []
+    for where, one, requests in ((STABLE, feature, 10**6), (of_slice, part, requests_a_minute)):
+        independent = min(sum(one.live), MINUTES * requests)
+        found, shown = psi(one.live, one.reference), independent >= DEFAULT.drift.shown_rows
+        if not math.isclose(found, 0, abs_tol=NEAR):
+            asked.append(near(DRIFT.psi, where, "length", found if shown else None))
+        critical = psi_critical(feature.quantile, independent, sum(one.reference))
+        asked.append(near(DRIFT.critical, where, "length", critical))
     passes(tmp_path, queried(given_, asked))
 
 

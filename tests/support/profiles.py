@@ -30,18 +30,25 @@ def of_points(**changes: object) -> Profile:
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    """The value of each series, by the name of the metric without `fairlead_model_` and the labels after the model."""
+    """The value of each series, by the name of the metric without `fairlead_model_` and the labels after the version.
+
+    Series of all rows are without their empty label `slice`.
+    """
     return {
-        (sample.name.removeprefix("fairlead_model_"), tuple(sample.labels.values())[2:]): sample.value
+        (sample.name.removeprefix("fairlead_model_"), _labels(sample.labels)): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
 
 
-def values(text: str, feature: str) -> Mapping[str, int]:
-    """How many rows each bin of a feature has."""
+def _labels(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(value for name, value in list(labels.items())[2:] if name != "slice" or value)
+
+
+def values(text: str, feature: str, *of_slice: str) -> Mapping[str, int]:
+    """How many rows each bin of a feature has, of all rows or of a slice."""
     return {
         labels[1]: int(value)
         for (name, labels), value in samples(text).items()
-        if name == "drift_values_total" and labels[0] == feature
+        if name == "drift_values_total" and (labels[0], *labels[2:]) == (feature, *of_slice)
     }

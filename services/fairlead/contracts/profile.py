@@ -18,11 +18,14 @@ from fairlead.contracts.base import Document, canonical, digest
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.quality import Quality
+from fairlead.contracts.slices import MAX_SLICES, Slice
 
 NAME = "profile.json"
 REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
 MAX_FEATURES = 100
 MAX_BYTES = 200_000
+MAX_BINS = 5000
+"""The most bins of all features, of all rows and of each slice: twice as many series are scraped of every instance."""
 MAX_VALUE = 64
 """The characters of a category that count; the rest of a longer text is not looked at."""
 TOP, TAIL = 20, 100
@@ -136,11 +139,13 @@ class Profile(Document):
     """`prediction` and `confidence`, where answers have them."""
     quality: Annotated[Quality, Field(discriminator="kind")] | None = None
     """How well the rows were answered; None if their truth was not given."""
+    slices: Annotated[tuple[Slice, ...], Field(max_length=MAX_SLICES)] = ()
+    """The rows that are counted by themselves too."""
 
     def to_json(self) -> dict[str, Any]:
-        """As any document; without `quality` where there is none, as releases wrote it that did not know of it."""
-        found = super().to_json()
-        return found if self.quality else {name: value for name, value in found.items() if name != "quality"}
+        """As any document; without what it does not have, as releases wrote it that did not know of it."""
+        later = {"quality": self.quality, "slices": self.slices}
+        return {name: value for name, value in super().to_json().items() if later.get(name, True)}
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -159,6 +164,21 @@ class Profile(Document):
                 raise ValueError(f"{one.name}: an answer has a {LABEL}, a category, and a {SCORE}, a number")
         return self
 
+    @model_validator(mode="after")
+    def _slices_fit(self) -> Self:
+        sizes = [len(one.bins) for one in self.every]
+        for one in self.slices:
+            if [len(counts) for counts in one.counts] != sizes:
+                raise ValueError(f"slice {one.name}: its counts have other bins than the features")
+            if any(sum(counts) != one.rows for counts in one.counts):
+                raise ValueError(f"slice {one.name}: the counts of a feature do not add up to its {one.rows} rows")
+        names = [one.name for one in self.slices]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"there are two slices {twice[0]!r}")
+        if (bins := sum(sizes) * (1 + len(names))) > MAX_BINS:
+            raise ValueError(f"its features and slices have {bins} bins together, more than {MAX_BINS}")
+        return self
+
     @property
     def every(self) -> tuple[Feature, ...]:
         """The features of rows and those of answers."""
@@ -169,12 +189,15 @@ class Profile(Document):
         """What it has, in words: `4 features, prediction, from 5000 rows`."""
         features = f"{len(self.features)} feature{'' if len(self.features) == 1 else 's'}"
         quality = [self.quality.described] if self.quality else []
-        return ", ".join([features, *(one.name for one in self.answers), f"from {self.rows} rows", *quality])
+        count = len(self.slices)
+        slices = [f"{count} slice{'' if count == 1 else 's'}"] if count else []
+        return ", ".join([features, *(one.name for one in self.answers), *slices, f"from {self.rows} rows", *quality])
 
     @property
     def edges_digest(self) -> str:
         """The digest of all bins: counts of two versions can be compared where it is the same."""
-        return digest(canonical({"bins": [list(one.edges_text) for one in self.every]}))
+        slices = {"slices": [[one.name, one.text] for one in self.slices]} if self.slices else {}
+        return digest(canonical({"bins": [list(one.edges_text) for one in self.every], **slices}))
 
 
 def to_text(profile: Profile) -> str:

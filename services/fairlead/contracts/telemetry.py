@@ -187,11 +187,20 @@ MODEL_SERVICE: tuple[Metric, ...] = (
 
 # Drift, at /metrics/drift: counts of rows on the bins of the reference profile. Every statistic is computed from sums
 # over all instances, never here. All bins of a feature are there from the start: a missing one would vanish from sums.
+# `slice` is empty for all rows, and the name of a slice of the profile for the rows in it.
 MODEL_DRIFT_VALUES = _model(
-    "drift_values_total", "counter", "rows", "Counted rows by feature and bin of the reference", "feature", "bin"
+    "drift_values_total",
+    "counter",
+    "rows",
+    "Counted rows by feature and bin of the reference",
+    "feature",
+    "bin",
+    "slice",
 )
 MODEL_DRIFT_ROWS = _model("drift_rows_total", "counter", "rows", "Rows that were counted in the bins")
-MODEL_DRIFT_REQUESTS = _model("drift_requests_total", "counter", "requests", "Requests whose rows were counted")
+MODEL_DRIFT_REQUESTS = _model(
+    "drift_requests_total", "counter", "requests", "Requests whose rows were counted", "slice"
+)
 MODEL_DRIFT_SKIPPED = _model(
     "drift_skipped_rows_total", "counter", "rows", "Answered rows that were not counted: the sample was full"
 )
@@ -199,9 +208,11 @@ MODEL_DRIFT_FAILED = _model(
     "drift_failed_rows_total", "counter", "rows", "Answered rows that could not be counted: the service's log says why"
 )
 MODEL_DRIFT_REFERENCE_VALUES = _model(
-    "drift_reference_values", "gauge", "rows", "Rows of the reference by feature and bin", "feature", "bin"
+    "drift_reference_values", "gauge", "rows", "Rows of the reference by feature and bin", "feature", "bin", "slice"
 )
-MODEL_DRIFT_REFERENCE_ROWS = _model("drift_reference_rows", "gauge", "rows", "Rows of the reference", "feature")
+MODEL_DRIFT_REFERENCE_ROWS = _model(
+    "drift_reference_rows", "gauge", "rows", "Rows of the reference", "feature", "slice"
+)
 MODEL_DRIFT_CRITICAL = _model(
     "drift_critical",
     "gauge",

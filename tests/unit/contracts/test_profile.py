@@ -15,6 +15,10 @@ CATEGORY = CategoryFeature(
     name="city", field="city", values=("Ulm", "Bonn"), named=True, counts=(6, 3, 0, 0, 1), critical=18.467
 )
 ONE = Profile(model="m", version="1", rows=10, features=(NUMBER, CATEGORY))
+SLICE = {
+    "name": "big", "field": "age", "values": [], "start": 2.0, "end": None, "rows": 2,
+    "counts": [[0, 0, 2, 0, 0], [2, 0, 0, 0, 0]],
+}  # fmt: skip
 
 
 def refused(**changes: Any) -> str:
@@ -57,6 +61,12 @@ def test_bins_are_named_by_their_number_or_by_their_value() -> None:
         ({"features": []}, "features"),
         ({"rows": 0}, "rows"),
         ({"odd": 1}, "unknown field"),
+        ({"slices": [SLICE | {"counts": [[0, 2, 0, 0, 0]]}]}, "slice big: its counts have other bins"),
+        ({"slices": [SLICE | {"rows": 3}]}, "slice big: the counts of a feature do not add up to its 3 rows"),
+        ({"slices": [SLICE, SLICE]}, "there are two slices 'big'"),
+        ({"slices": [SLICE | {"values": ["Ulm"]}]}, "a slice has either values or a range"),
+        ({"slices": [SLICE | {"end": 1}]}, "the range of a slice must ascend"),
+        ({"slices": [SLICE | {"name": f"s{number}"} for number in range(9)]}, "slices"),
     ],
 )
 def test_a_profile_that_contradicts_itself_is_refused_with_a_sentence(changes: dict[str, Any], why: str) -> None:
@@ -132,3 +142,25 @@ def test_a_profile_that_is_too_large_is_not_written() -> None:
     features = tuple(wide.model_copy(update={"name": f"f{number}"}) for number in range(40))
     with pytest.raises(errors.Invalid, match="more than 200000"):
         profile.to_text(ONE.model_copy(update={"features": features}))
+
+
+def test_a_profile_without_slices_is_written_as_releases_read_it_that_know_of_none() -> None:
+    assert "slices" not in ONE.to_json()
+    assert ONE.model_validate(ONE.to_json() | {"slices": [SLICE]}).to_json()["slices"] == [SLICE]
+
+
+def test_counts_of_two_versions_can_be_compared_if_their_slices_are_the_same() -> None:
+    def edges(**changes: Any) -> str:
+        return ONE.model_validate(ONE.to_json() | {"slices": [SLICE | changes]}).edges_digest
+
+    assert edges() == edges(rows=1, counts=[[0, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
+    assert len({ONE.edges_digest, edges(), edges(name="other"), edges(start=1.0)}) == 4
+
+
+def test_more_bins_than_a_service_should_have_are_refused() -> None:
+    many = [
+        NUMBER.to_json() | {"name": f"n{at}", "edges": list(range(25)), "counts": [10] + [0] * 26} for at in range(100)
+    ]
+    part = SLICE | {"counts": [[2] + [0] * 26] * 100}
+    with pytest.raises(errors.Invalid, match="have 5400 bins together, more than 5000"):
+        profile.of_text(json.dumps(ONE.to_json() | {"features": many, "slices": [part]}), "profile.json")

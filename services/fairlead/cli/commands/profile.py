@@ -56,6 +56,14 @@ def command(
         str | None,
         typer.Option(metavar="COLUMN", help="The column with what is true of each row: how good the model is."),
     ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="NAME:FIELD=VALUES",
+            help="Rows to count by themselves too: `old: built=..1950` or `south: city=Ulm,Bonn`; up to 8.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Build a model's reference profile for drift, or show it.
@@ -74,11 +82,13 @@ def command(
         found = read(folder / manifest.profile, str(folder / manifest.profile), _again(folder))
         _warn_of_another(found, manifest, folder)
     else:
-        found = _build(folder, data, out, edges_from, feature or [], labels)
+        found = _build(folder, data, out, edges_from, feature or [], labels, slices or [])
     if as_json:
         print_json(found.to_json())
     elif action is Action.SHOW:
         console().print(_table(found))
+        for one in found.slices:
+            say(f"slice {one.name}: {one.text}, {one.rows} rows")
         quality = f", {found.quality.described}" if found.quality else ""
         say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}{quality}")
 
@@ -90,6 +100,7 @@ def _build(
     edges_from: Path | None,
     only: list[str],
     labels: str | None,
+    slices: list[str],
 ) -> Profile:
     if data is None:
         raise errors.Invalid("`fairlead profile build` needs rows", hint="Name a file with them: --data FILE")
@@ -117,6 +128,7 @@ def _build(
             only=only,
             edges_from=other,
             truth=truth,
+            slices=slices,
             advance=lambda count: progress.advance(task, count),
         )
     if out is None:

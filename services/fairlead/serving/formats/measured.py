@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from fairlead import errors
 from fairlead.contracts import profile
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import REBUILD, CategoryFeature, Feature, Profile
+from fairlead.contracts.slices import Condition
 from fairlead.serving.formats import artifact, field_kinds
 from fairlead.serving.inputs.image_field import is_image
 
@@ -111,8 +112,21 @@ def check_fits(found: Profile, manifest: Manifest, row_type: type[BaseModel]) ->
             hint=REBUILD,
         )
     fields = measured(row_type)
-    if wrong := _misfits(found.features, fields):
+    if wrong := [
+        *_misfits(found.features, fields),
+        *filter(None, [slice_problem(one, fields) for one in found.slices]),
+    ]:
         raise errors.Invalid(f"{where}: {wrong[0]}", hint=REBUILD)
+
+
+def slice_problem(one: Condition, fields: Mapping[str, Measured]) -> str | None:
+    """Why rows with these fields cannot have this slice; None if they can."""
+    how = fields.get(one.field)
+    kinds = ("number",) if one.is_range else ("category", "text")
+    if how is not None and how.kind in kinds:
+        return None
+    wanted = "a range is of a number" if one.is_range else "values are of a category or a text"
+    return f"slice {one.name}: {one.field!r} is {_what(how)}, and {wanted}"
 
 
 def _misfits(features: Sequence[Feature], fields: dict[str, Measured]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from fairlead.contracts.profile import Profile
-from fairlead.profile.counting import RowCount
+from fairlead.profile.slicing import Members, SlicedCount
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
 from fairlead.serving.observe.estimate import estimate_of
@@ -31,7 +32,7 @@ PERIOD_S = 1.0
 MAX_ROWS = 1024
 MAX_BYTES = 16 * 1024 * 1024
 """The most memory of the rows that are kept, as estimated; one batch may be larger."""
-SLICE_ROWS = 256
+CHUNK_ROWS = 256
 PAUSE_S = 0.0002
 """How many rows are counted at once, and the pause after them: the event loop gets the interpreter in between."""
 
@@ -96,8 +97,9 @@ class RowMemory(Protocol):
         """What a byte of JSON becomes, without `row`."""
 
 
-_COUNTED_ROWS, _COUNTED_REQUESTS, _SKIPPED, _FAILED, _TOTALS = range(5)
-"""The numbers after those of the bins. The event loop writes the skipped rows, the thread all others."""
+_COUNTED, _SKIPPED, _FAILED, _TOTALS = range(4)
+"""The last numbers, of rows. Before them are those of the bins and the requests of all rows and of each slice. The event
+loop writes the skipped rows, the thread all others."""
 
 
 class Drift:
@@ -116,8 +118,10 @@ class Drift:
         shared: SharedMemory | None = None,
     ) -> None:
         self._text = DriftText(model, version, profile)
-        self._count_rows = RowCount(profile.features if profile else ())
-        self._count_answers = RowCount(profile.answers if profile else ())
+        slices = profile.slices if profile else ()
+        self._counted_bins = SlicedCount(
+            profile.features if profile else (), profile.answers if profile else (), slices
+        )
         self._read = Reader(answer_type).read
         self._memory = memory
         self._kept: list[Batch] = []
@@ -125,10 +129,12 @@ class Drift:
         self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "drift")
         self._counting = False
-        self._bins = self._count_rows.size + self._count_answers.size
         shared = shared or SharedMemory()
-        self._workers = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(self._bins + _TOTALS)]
-        self._counts, self._totals = np.split(self._workers[shared.own], [self._bins])
+        bins = self._counted_bins.size
+        self._parts = [bins, bins + 1 + len(slices)]
+        size = self._parts[-1] + _TOTALS
+        self._workers = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)]
+        self._counts, self._requests, self._totals = np.split(self._workers[shared.own], self._parts)
         self._estimate = estimate_of(answer_type, profile)
         size = self._estimate.size if self._estimate else 0
         self._estimated = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)] if size else []
@@ -138,7 +144,7 @@ class Drift:
     @property
     def keep(self) -> Callable[[Batch], None] | None:
         """What the batcher calls with each batch; None if nothing is measured."""
-        return self._keep if self._bins else None
+        return self._keep if self._counted_bins.size else None
 
     def _keep(self, batch: Batch) -> None:
         """Keep a batch to be counted, or skip it. It must not be changed afterwards."""
@@ -187,48 +193,58 @@ class Drift:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Stop counting; the thread ends after its current slice of work."""
+        """Stop counting; the thread ends after its current chunk of rows."""
         if self._timer is not None:
             self._timer.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _counted_text(self, batches: list[Batch]) -> bytes:
         self._count(batches)
-        counts, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), [self._bins])
+        counts, requests, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), self._parts)
         estimated = np.sum(self._estimated, axis=0).tolist() if self._estimated else ()
-        return self._text.render(counts, *totals.tolist(), estimated=estimated)
+        rows, skipped, failed = totals.tolist()
+        return self._text.render(counts, requests, rows=rows, skipped=skipped, failed=failed, estimated=estimated)
 
     def _count(self, batches: list[Batch]) -> None:
         """Count batches, on the thread. Never raises: rows that cannot be counted are counted as failed."""
         rows: list[Any] = []
         answers: list[Any] = []
+        askers: list[int] = []
         requests = 0
         for batch in batches:
             for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
                 if isinstance(outcome, list):
                     rows += part.rows
                     answers += outcome
+                    # Further parts of a large request are its first part's request: it is counted once.
                     requests += part.start == 0
-        for start in range(0, len(rows), SLICE_ROWS):
-            self._count_slice(rows[start : start + SLICE_ROWS], answers[start : start + SLICE_ROWS])
+                    askers += [requests if part.start == 0 else 0] * len(part.rows)
+        seen: set[tuple[int, int]] = set()
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part_of = slice(start, start + CHUNK_ROWS)
+            members = self._count_chunk(rows[part_of], answers[part_of])
+            asked = askers[part_of]
+            seen.update((place, asked[row]) for place, row in np.argwhere(members).tolist() if asked[row])
             time.sleep(PAUSE_S)
-        self._totals[_COUNTED_REQUESTS] += requests
+        of_slices = Counter(place for place, _ in seen)
+        self._requests += [requests, *(of_slices[place] for place in range(len(self._requests) - 1))]
 
-    def _count_slice(self, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+    def _count_chunk(self, rows: Sequence[Any], answers: Sequence[Any]) -> Members:
+        """Which rows are in each slice; none of rows that cannot be counted."""
+        count = self._counted_bins
         try:
-            read = [self._read(answer) for answer in answers] if self._count_answers.size else []
+            fields = [row.__dict__ for row in rows]
+            read = [self._read(answer)._asdict() for answer in answers] if count.has_answers else []
             estimated = self._estimate(answers) if self._estimate else None
-            self._counts += np.concatenate(
-                [
-                    self._count_rows([row.__dict__ for row in rows]),
-                    self._count_answers([{"label": label, "score": score} for label, score in read]),
-                ]
-            )
+            members = count.members(fields)
+            self._counts += count(fields, read, members)
             if estimated is not None:
                 self._estimated[self._own] += estimated
-            self._totals[_COUNTED_ROWS] += len(rows)
+            self._totals[_COUNTED] += len(rows)
+            return members
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
             self._totals[_FAILED] += len(rows)
             if not self._has_failed:
                 logger.exception("rows could not be counted for drift; further ones are only counted as failed")
             self._has_failed = True
+            return np.zeros((0, 0), dtype=np.bool_)

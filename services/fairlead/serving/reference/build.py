@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fairlead import errors
 from fairlead.contracts import manifest_file, profile
 from fairlead.contracts.profile import CONFIDENCE, MAX_FEATURES, PREDICTION, TOP, Feature, Profile
+from fairlead.contracts.slices import Condition, Slice, declared
 from fairlead.model import Model
 from fairlead.profile import bins
 from fairlead.profile.counting import RowCount, is_read_like, lengths
+from fairlead.profile.slicing import SlicedCount
 from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
-from fairlead.serving.formats.measured import Measured, measurable
+from fairlead.serving.formats.measured import Measured, measurable, slice_problem
 from fairlead.serving.observe.compared_fields import LabelAndScore, Reader
 from fairlead.serving.reference.held_out import quality_of
 
@@ -52,13 +54,15 @@ def write_profile(
     data: str = "",
     edges_from: Profile | None = None,
     truth: Sequence[Any] = (),
+    slices: Sequence[str] = (),
 ) -> Profile:
     """Write the profile of a model folder from rows, as clients send them. For training scripts.
 
-    `data` is a name for the rows; `edges_from` and `truth` are as for `build`. Raises Invalid if rows do not fit the
-    model.
+    `data` is a name for the rows; `edges_from`, `truth` and `slices` are as for `build`. Raises Invalid if rows do not
+    fit the model.
     """
-    built = build(load_folder(Path(folder), profiled=False), given, data=data, edges_from=edges_from, truth=truth)
+    loaded = load_folder(Path(folder), profiled=False)
+    built = build(loaded, given, data=data, edges_from=edges_from, truth=truth, slices=slices)
     save(Path(folder), built.profile)
     return built.profile
 
@@ -71,16 +75,19 @@ def build(
     only: Sequence[str] = (),
     edges_from: Profile | None = None,
     truth: Sequence[Any] = (),
+    slices: Sequence[str] = (),
     advance: Callable[[int], object] = lambda _: None,
 ) -> Built:
     """The profile of a folder's model on these rows, which are JSON objects.
 
     `only` names the fields to measure; without it, the first that can be. `edges_from` is a profile whose bins are kept
     for what both have, so that counts of the two versions can be compared. `truth` has the true class or number of each
-    row, None where it is not known; without it the profile has no quality. `advance` is told of each batch of rows.
-    Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
+    row, None where it is not known; without it the profile has no quality. `slices` declare rows to be counted by
+    themselves too, such as "old: built=..1950"; without them, those of `edges_from` are kept. `advance` is told of each
+    batch of rows. Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
     """
     fields = _chosen(folder, only)
+    conditions = _conditions(folder, slices, edges_from)
     answered = _Answered(folder, advance)
     for start in range(0, len(given), folder.manifest.batching.max_rows):
         answered.ask(given[start : start + folder.manifest.batching.max_rows])
@@ -106,14 +113,17 @@ def build(
     read = [Reader(folder.answer_type).read(answer) for answer in answered.answers]
     answers = _answers(read)
     artifact = folder.manifest.artifact
-    made_profile = Profile(
+    said = [one._asdict() for one in read]
+    features, answers = _with_edges(features, found, edges_from), _with_edges(answers, said, edges_from)
+    made_profile = _profile(
         model=folder.manifest.name,
         version=folder.manifest.version,
         artifact=artifact.sha256 if artifact else "",
         data=data[:200],
         rows=len(found),
-        features=tuple(_with_edges(features, found, edges_from)),
-        answers=tuple(_with_edges(answers, [one._asdict() for one in read], edges_from)),
+        features=tuple(features),
+        answers=tuple(answers),
+        slices=tuple(_slices(SlicedCount(features, answers, conditions), conditions, found, said)),
     )
     if len(truth):
         if len(truth) != len(given):
@@ -123,6 +133,44 @@ def build(
             update={"quality": quality_of(folder.answer_type, made_profile, answered.answers, true)}
         )
     return Built(made_profile, left_out, answered.refused, answered.why)
+
+
+def _profile(**fields: Any) -> Profile:
+    """Raises Invalid if it would have too much."""
+    try:
+        return Profile(**fields)
+    except ValidationError as cause:
+        raise errors.Invalid(
+            f"the profile is refused: {cause.errors()[0]['msg'].removeprefix('Value error, ')}",
+            hint="Name fewer features with --feature, or declare fewer slices.",
+        ) from cause
+
+
+def _conditions(folder: ModelFolder, slices: Sequence[str], other: Profile | None) -> list[Condition]:
+    """The slices to count; those of the other profile where none are declared."""
+    found = [declared(one) for one in slices]
+    if not found and other is not None:
+        found = [Condition(**one.model_dump(include=set(Condition.model_fields))) for one in other.slices]
+    fields = measurable(folder.row_type)
+    if wrong := [problem for one in found if (problem := slice_problem(one, fields))]:
+        raise errors.Invalid(f"--slice: {wrong[0]}", hint=f"Those are fields of a row: {', '.join(fields)}.")
+    return found
+
+
+def _slices(
+    count: SlicedCount, conditions: Sequence[Condition], rows: Sequence[Any], answers: Sequence[Any]
+) -> Iterator[Slice]:
+    """The slices with their rows in each bin of each feature."""
+    members = count.members(rows)
+    _, *counted = np.split(count(rows, answers, members), 1 + len(conditions))
+    for one, counts, mine in zip(conditions, counted, members, strict=True):
+        if not mine.any():
+            raise errors.Invalid(
+                f"--slice: no row of the data is in slice {one.name} ({one.text})",
+                hint="Declare a slice that the data has: its rows are what live ones are compared with.",
+            )
+        each = [found.tolist() for found in np.split(counts, count.ends)]
+        yield Slice(**one.model_dump(), rows=int(mine.sum()), counts=each)
 
 
 def save(folder: Path, built: Profile) -> Path:

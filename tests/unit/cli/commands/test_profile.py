@@ -26,8 +26,9 @@ def data(path: Path, count: int = 50) -> Path:
 
 
 def run(action: Action, folder: Path, file: Path | None = None, out: Path | None = None, **options: object) -> None:
-    edges_from, only, labels, as_json = (options.get(name) for name in ("edges_from", "feature", "labels", "as_json"))
-    command(action, folder, file, out, edges_from, only, labels, bool(as_json))  # type: ignore[arg-type]
+    names = ("edges_from", "feature", "labels", "slices", "as_json")
+    edges_from, only, labels, slices, as_json = (options.get(name) for name in names)
+    command(action, folder, file, out, edges_from, only, labels, slices, bool(as_json))  # type: ignore[arg-type]
 
 
 def test_a_profile_is_built_into_the_folder_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,3 +142,11 @@ def test_with_a_column_of_labels_the_profile_has_the_quality_of_the_model(
     assert "doubler 1.0.0: 50 rows of held-out.csv, mean absolute error 1" in capsys.readouterr().out
     with pytest.raises(errors.Invalid, match="--labels: .* has no column y; it has value, truth"):
         run(Action.BUILD, folder, file, labels="y")
+
+
+def test_slices_are_declared_by_their_option_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders.make(tmp_path / "m")
+    run(Action.BUILD, folder, data(tmp_path), slices=["large: value=40..", "small: value=..5"])
+    assert "with 1 feature, prediction, 2 slices, from 50 rows" in capsys.readouterr().err
+    run(Action.SHOW, folder)
+    assert "slice large: value=40.., 10 rows\nslice small: value=..5, 5 rows\n" in capsys.readouterr().out

@@ -236,3 +236,47 @@ async def counted(app: App) -> tuple[dict[str, int], float]:
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = reply.body.decode()
     return dict(profiles.values(text, "x")), profiles.samples(text)["drift_requests_total", ()]
+
+
+def sliced() -> Profile:
+    parts = [
+        {"name": "high", "field": "x", "values": [], "start": 5.0, "rows": 5, "counts": [[0, 0, 5, 0, 0], [5, 0, 0, 0, 0], [0, 1, 4, 0, 0]]},
+        {"name": "bs", "field": "kind", "values": ["b"], "rows": 1, "counts": [[0, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]},
+    ]  # fmt: skip
+    return Profile.model_validate(profiles.of_points().to_json() | {"slices": parts})
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(points, min_size=1, max_size=4), max_size=8))
+def test_the_rows_of_a_slice_and_the_requests_that_have_one_are_counted_by_themselves(
+    requests: list[list[Point]],
+) -> None:
+    text = kept(counting(sliced()), *[ended(rows) for rows in requests])
+    found = profiles.samples(text)
+    for name, is_in in (("high", lambda row: row.x >= 5), ("bs", lambda row: row.kind == "b")):
+        mine = [[row for row in rows if is_in(row)] for rows in requests]
+        x = bins.count_numbers(profiles.X_EDGES, np.array([row.x for rows in mine for row in rows]))
+        total = bins.count_numbers(profiles.TOTAL_EDGES, np.array([row.x + 1 for rows in mine for row in rows]))
+        assert list(profiles.values(text, "x", name).values()) == x.tolist()
+        assert list(profiles.values(text, "prediction", name).values()) == total.tolist()
+        assert found["drift_requests_total", (name,)] == sum(map(bool, mine))
+    assert found["drift_requests_total", ()] == len(requests)
+
+
+def test_the_reference_of_a_slice_is_exposed_beside_that_of_all_rows() -> None:
+    found = profiles.samples(kept(counting(sliced())))
+    assert found["drift_reference_values", ("x", "01", "high")] == 5
+    assert found["drift_reference_rows", ("x", "high")] == 5
+    assert found["drift_reference_rows", ("x",)] == 10
+    assert found["drift_requests_total", ("bs",)] == 0
+
+
+def test_a_request_that_was_split_is_one_request_of_its_slice() -> None:
+    ticket = ended([Point(x=7)] * 8).parts[0].ticket
+    batches = []
+    for start in range(8):
+        batch = ended([Point(x=7)])
+        batch.parts = [Part(ticket, start, ticket.rows[start : start + 1])]
+        batches.append(batch)
+    found = profiles.samples(kept(counting(sliced()), *batches))
+    assert (found["drift_requests_total", ("high",)], found["drift_values_total", ("x", "01", "high")]) == (1, 8)

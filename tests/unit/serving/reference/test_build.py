@@ -188,3 +188,52 @@ def test_without_labels_a_profile_is_written_as_releases_read_it_that_know_of_no
 def test_labels_that_do_not_fit_are_refused(truth: list[Any], why: str, tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid, match=why):
         built(tmp_path, truth=truth)
+
+
+def test_a_slice_has_its_rows_of_the_reference_in_the_bins_of_all_features(tmp_path: Path) -> None:
+    found = built(tmp_path, slices=["old: age=60..", "bonn: city=Bonn"]).profile
+    old, bonn = found.slices
+    assert (old.rows, bonn.rows) == (sum((row["age"] or 0) >= 60 for row in some()), 50)
+    assert dict(zip(found.features[1].bins, bonn.counts[1], strict=True))["Bonn"] == 50
+    assert sum(old.counts[-1]) == old.rows
+    assert Profile.model_validate_json(to_text(found)) == found
+    next_one = built(tmp_path / "2", edges_from=found).profile
+    assert next_one.slices == found.slices
+    assert next_one.edges_digest == found.edges_digest
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: gone=1..", "slice a: 'gone' is no field that can be measured, and a range is of a number"),
+        ("a: age=30", "slice a: 'age' is a number, and values are of a category or a text"),
+        ("a: city=1..2", "slice a: 'city' is a category, and a range is of a number"),
+        ("a: age=500..", r"no row of the data is in slice a \(age=500..\)"),
+    ],
+)
+def test_a_slice_that_the_rows_do_not_have_is_refused(text: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=f"--slice: {why}"):
+        built(tmp_path, slices=[text])
+
+
+def test_the_service_refuses_a_profile_whose_slice_is_of_a_field_that_rows_do_not_have(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    found = write_profile(path, some(), slices=["old: age=60.."])
+    save(path, found.model_copy(update={"slices": (found.slices[0].model_copy(update={"field": "years"}),)}))
+    with pytest.raises(errors.Invalid, match=r"slice old: 'years' is no field that can be measured"):
+        load_folder(path)
+
+
+def test_more_features_and_slices_than_a_service_should_count_are_refused(tmp_path: Path) -> None:
+    wide = CODE.replace("age: float | None = None", "age: float = 1\n" + "".join(
+        f"    f{number}: float = {number}\n" for number in range(MAX_FEATURES)
+    ))  # fmt: skip
+    loaded = load_folder(folders.make(tmp_path / "m", code=wide, artifact=None, golden=()))
+    rows = [
+        {**row, **{f"f{at}": number * at for at in range(MAX_FEATURES)}, "age": 1}
+        for number, row in enumerate(some(40))
+    ]
+    parts = [f"s{number}: f1={number}.." for number in range(8)]
+    with pytest.raises(errors.Invalid, match="bins together, more than 5000") as refused:
+        build(loaded, rows, slices=parts)
+    assert refused.value.hint == "Name fewer features with --feature, or declare fewer slices."

@@ -1,0 +1,61 @@
+"""Counts rows and their answers in the bins of all features, and the rows of each slice by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, compress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairlead.contracts.profile import Feature
+from fairlead.contracts.slices import Condition
+from fairlead.profile.bins import Counts, as_numbers, text_of
+from fairlead.profile.counting import RowCount
+
+Members = npt.NDArray[np.bool_]
+Rows = Sequence[Mapping[str, Any]]
+
+
+class SlicedCount:
+    """The counts of a profile: those of all rows, then those of each slice. May be used from any thread."""
+
+    def __init__(self, features: Sequence[Feature], answers: Sequence[Feature], slices: Sequence[Condition]) -> None:
+        self._rows, self._answers, self._slices = RowCount(features), RowCount(answers), slices
+        self.bins = self._rows.size + self._answers.size
+        """How many bins all features and answers have together."""
+        self.ends = list(accumulate(len(one.bins) for one in (*features, *answers)))[:-1]
+        """Where in them those of each but the first begin."""
+        self.size = self.bins * (1 + len(slices))
+        """How many numbers a count has."""
+        self.has_answers = self._answers.size > 0
+        """Whether answers are counted; else none need to be given."""
+
+    def __call__(self, rows: Rows, answers: Rows, members: Members) -> Counts:
+        """The rows in each bin, of all and of each slice. `members` is what `members` says of these rows."""
+        counted = [*self._of(rows, answers)]
+        for mine in members:
+            counted += self._of(list(compress(rows, mine)), list(compress(answers, mine)))
+        return np.concatenate(counted)
+
+    def members(self, rows: Rows) -> Members:
+        """Which rows are in each slice: an array of slices and rows."""
+        found = np.zeros((len(self._slices), len(rows)), dtype=np.bool_)
+        columns: dict[tuple[str, bool], Any] = {}
+        for place, one in enumerate(self._slices):
+            key = (one.field, one.is_range)
+            if key not in columns:
+                values = [row[one.field] for row in rows]
+                columns[key] = as_numbers(values) if one.is_range else list(map(text_of, values))
+            column = columns[key]
+            if one.is_range:
+                start = -np.inf if one.start is None else one.start
+                found[place] = (column >= start) & (column < (np.inf if one.end is None else one.end))
+            else:
+                wanted = frozenset(one.values)
+                found[place] = [value in wanted for value in column]
+        return found
+
+    def _of(self, rows: Rows, answers: Rows) -> tuple[Counts, Counts]:
+        return self._rows(rows), self._answers(answers)
