@@ -38,6 +38,16 @@ def of_drift(records: Records) -> Iterator[Alert]:
         f"{_WHO}: answers are not as in the reference: {_features(drift.psi, settings.answer_floor, _ANSWERS)}",
         _versions(_drifted(records, drift.psi, drift.critical, settings.answer_floor, _ANSWERS)),
     )
+    yield Alert(
+        "FairleadVectorDrift",
+        "ticket",
+        _WAIT,
+        f"{_WHO}: vectors are not as in the reference: {_features(drift.mmd, settings.vector_floor, '', decimals=3)}",
+        _versions(
+            f"{drift.mmd} > {settings.vector_floor:g} and {drift.mmd} > {settings.times_critical:g} * "
+            f"{drift.mmd_critical} and {drift.independent_vectors} > {settings.least_rows:g}"
+        ),
+    )
     for name, alert, what in (
         ("missing", "FairleadMissingValues", "values are missing"),
         ("new_categories", "FairleadNewCategories", "categories are new"),
@@ -101,12 +111,12 @@ def _versions(features: str) -> str:
     return f"count by ({', '.join(IDENTITY)}) ({features})"
 
 
-def _features(record: str, above: float, which: str, *, share: bool = False) -> str:
+def _features(record: str, above: float, which: str, *, share: bool = False, decimals: int = 2) -> str:
     """Template: the features with the highest values, and the values."""
     matchers = ",".join((*(f"{label}=%q" for label in IDENTITY), *([which.replace('"', r"\"")] if which else ())))
     asked = f"sort_desc(topk({_SHOWN}, {record}{{{matchers}}} > {above:g}))"
     labels = " ".join(f"$labels.{label}" for label in IDENTITY)
-    value = ".Value | humanizePercentage" if share else '.Value | printf "%.2f"'
+    value = ".Value | humanizePercentage" if share else f'.Value | printf "%.{decimals}f"'
     part = f"{{{{ with $one.Labels.{SLICE} }}}} of slice {{{{ . }}}}{{{{ end }}}}"
     return (
         f'{{{{ range $at, $one := query (printf "{asked}" {labels}) }}}}{{{{ if $at }}}}, {{{{ end }}}}'

@@ -24,6 +24,8 @@ SPECIAL = {"missing": "na", "out_of_range": "lo|hi", "new_categories": "new"}
 EXPECTED = {"missing": "na", "new_categories": "new|other"}
 """The bins of the reference that say how large a share is natural. Its own share of new values is 0 by construction; a
 feature with many rare values will always have some that are new."""
+_MMD = 8
+"""A wave is half of a cosine, and the kernel is the mean of twice the product of cosines."""
 _SMOOTHING = 0.5
 """Is added to every bin, because an empty one has no logarithm."""
 _ON_VERSION, _ON_ROWS, _ON_FEATURE = (f"on ({', '.join(labels)})" for labels in (IDENTITY, OF_ROWS, FEATURE))
@@ -87,12 +89,44 @@ class DriftRecords:
             name: self._feature(f"{name}:ratio{window}", f"{_in(self.values, bins)} / ({self.rows} > 0)")
             for name, bins in SPECIAL.items()
         }
+        self._of_vectors(window, settings, requests)
         strange = f"{reference.shares} unless {self.values} or {self.values} unless {reference.shares}"
         self.lost_bins = self._feature(
             f"lost_bins:count{window}",
             f"count by ({', '.join(FEATURE)}) ({strange}) or 0 * {reference.rows}",
         )
         self._of_candidate(window, reference, weight, enough)
+
+    def _of_vectors(self, window: str, settings: Drift, requests: str) -> None:
+        """The squared MMD of vectors: eight times the mean square of what the mean waves are apart."""
+        feature = (*IDENTITY, "feature")
+        on_feature = f"on ({', '.join(feature)})"
+
+        def add(name: str, expression: str, *labels: str) -> str:
+            return self._add(f"model_version_feature:fairlead_drift_{name}", expression, *feature, *labels)
+
+        vectors = add(
+            f"vectors:increase{window}", total(increase(series(telemetry.MODEL_DRIFT_VECTORS), window), *feature)
+        )
+        more = f'{vectors} > {_ON_VERSION} group_left () {requests}{{slice=""}}'
+        self.independent_vectors = add(
+            f"independent_vectors:increase{window}",
+            f'0 * ({more}) + {_ON_VERSION} group_left () {requests}{{slice=""}} or {vectors}',
+        )
+        sums = total(increase(series(telemetry.MODEL_DRIFT_DIRECTIONS), window), *feature, "direction")
+        means = f"{sums} / {on_feature} group_left () ({vectors} > 0)"
+        reference = largest(series(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS), *feature, "direction")
+        enough = f"{self.independent_vectors} >= {settings.shown_rows:g}"
+        self.mmd = add(
+            f"mmd:{window}", f"{_MMD} * avg by ({', '.join(feature)}) (({means} - {reference}) ^ 2) and {enough}"
+        )
+        unit, rows = (
+            largest(series(metric), *feature)
+            for metric in (telemetry.MODEL_DRIFT_VECTOR_CRITICAL, telemetry.MODEL_DRIFT_REFERENCE_VECTORS)
+        )
+        self.mmd_critical = add(
+            f"mmd_critical:{window}", f"{unit} * (1 / ({self.independent_vectors} > 0) + 1 / {rows})"
+        )
 
     def _of_candidate(self, window: str, reference: Reference, weight: str, enough: str) -> None:
         """A candidate against stable, where both have the same bins."""

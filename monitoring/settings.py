@@ -34,6 +34,8 @@ class Drift:
     """The least PSI of an input that matters: the mean has moved by about half a standard deviation."""
     answer_floor: float = 0.1
     """The least PSI of predictions and of their confidence that matters."""
+    vector_floor: float = 0.01
+    """The least squared MMD of a vector that matters: about one row in ten is of another kind."""
     rise: float = 0.01
     """Missing values and new categories matter from this share of the rows above the reference,"""
     times: float = 3

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from fairlead.contracts.control_telemetry import CONTROL_PLANE
 from fairlead.contracts.gateway_telemetry import GATEWAY
 from fairlead.contracts.outside_telemetry import OUTSIDE
-from fairlead.contracts.telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import (
+    MODEL_DRIFT,
+    MODEL_FEEDBACK,
+    MODEL_QUALITY,
+    MODEL_SERVICE,
+    MODEL_VECTORS,
+    PROCESS,
+    Metric,
+)
 
 _HEAD = """\
 # Telemetry
@@ -30,6 +38,11 @@ _SECTIONS: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
         "Drift",
         "`/metrics/drift` of each service. Without a profile there is only the first. [More about them](drift.md).",
         MODEL_DRIFT,
+    ),
+    (
+        "Vectors",
+        "`/metrics/drift` of each service whose profile has vectors. [More about them](drift.md#vectors).",
+        MODEL_VECTORS,
     ),
     (
         "Quality",

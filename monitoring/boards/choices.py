@@ -30,7 +30,10 @@ def variables(records: Records, *names: str) -> tuple[Variable, ...]:
 
 
 def chosen(record: str, **matchers: str) -> str:
-    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!~`: does not; `!=`: is another."""
+    """A recorded series, of the chosen namespace, model and so on.
+
+    `~` before a value: matches; `!~`: does not; `!=`: is another.
+    """
     inner = ",".join(f"{label}{_compared(value)}" for label, value in matchers.items())
     return f"{record}{{{inner}}}"
 

@@ -108,6 +108,7 @@ def board(records: Records) -> Dashboard:
                 ),
             ),
             _slices(short, shorter, settings),
+            _vectors(short, long, shorter, longer, settings),
             Row(
                 "A candidate against stable",
                 (
@@ -216,6 +217,36 @@ def _slices(short: DriftRecords, window: str, settings: Drift) -> Row:
                 ),
                 width=6,
                 height=10,
+            ),
+        ),
+    )
+
+
+def _vectors(short: DriftRecords, long: DriftRecords, shorter: str, longer: str, settings: Drift) -> Row:
+    return Row(
+        "Vectors",
+        (
+            Panel(
+                "MMD of vectors",
+                "How far vectors, such as embeddings, are from the reference: the squared MMD. An alert needs one "
+                "above both limits for half an hour. Empty: the profile has no vector, or there are too few requests.",
+                (
+                    Query(chosen(short.mmd, **OF_VERSION), f"{_FEATURE} {shorter}"),
+                    Query(chosen(long.mmd, **OF_VERSION), f"{_FEATURE} {longer}"),
+                    Query(
+                        f"{settings.times_critical:g} * {chosen(short.mmd_critical, **OF_VERSION)}",
+                        f"{_FEATURE} more than chance",
+                    ),
+                    Query(f"vector({settings.vector_floor:g})", "it matters"),
+                ),
+                width=12,
+            ),
+            Panel(
+                "Independent vectors",
+                f"Vectors in {shorter} that can be taken as independent: no more than requests. Vectors with a number "
+                "that is not finite are not counted.",
+                (Query(chosen(short.independent_vectors, **OF_VERSION), _FEATURE),),
+                width=12,
             ),
         ),
     )

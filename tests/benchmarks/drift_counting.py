@@ -26,7 +26,7 @@ from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.profile import bins
 from fairlead.profile.counting import RowCount
 from fairlead.serving.formats.folder import ModelFolder, load_folder
-from fairlead.serving.observe.drift import MAX_ROWS, PERIOD_S, CHUNK_ROWS, Drift
+from fairlead.serving.observe.drift import CHUNK_ROWS, MAX_ROWS, PERIOD_S, Drift
 from fairlead.serving.reference.build import write_profile
 from support import folders, proof
 from support.load.closed_loop import run_in_process

@@ -9,6 +9,7 @@ from fairlead.contracts.outside_telemetry import OUTSIDE
 OURS = (
     *telemetry.MODEL_SERVICE,
     *telemetry.MODEL_DRIFT,
+    *telemetry.MODEL_VECTORS,
     *telemetry.MODEL_QUALITY,
     *telemetry.MODEL_FEEDBACK,
     *control_telemetry.CONTROL_PLANE,

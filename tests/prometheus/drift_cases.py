@@ -67,6 +67,24 @@ def arms(candidate: Mapping[str, float], edges: str = "e") -> Inputs:
     }
 
 
+def vectors(a_minute: float, wave: float, reference: float = 0.5) -> Inputs:
+    """Vectors whose waves are all as high, in two directions."""
+    where = {**VERSION, "feature": "embedding"}
+    return {
+        **gauge(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 1000, **where),
+        **gauge(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, 1.5, **where),
+        series(telemetry.MODEL_DRIFT_VECTORS, **where): rising(a_minute),
+        **{
+            name: values
+            for way in ("000", "001")
+            for name, values in {
+                **gauge(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference, direction=way, **where),
+                series(telemetry.MODEL_DRIFT_DIRECTIONS, direction=way, **where): rising(wave * a_minute),
+            }.items()
+        },
+    }
+
+
 SHIFTED = {"00": 17, "01": 3, "na": 0, "new": 0}
 NULL = {"00": 10, "01": 10, "na": 0, "new": 0}
 CASES = (
@@ -119,6 +137,22 @@ CASES = (
         {**requests(40), **feature("length", {"00": 27, "01": 13, "na": 0, "new": 0})},  # 0.1 is little for an input
         95,
         "iris 1.0.0: answers are not as in the reference: prediction 0.13",
+        VERSION,
+    ),
+    Case(
+        "FairleadVectorDrift",
+        {**requests(20), **vectors(20, 0.6)},
+        {**requests(20), **vectors(20, 0.53)},  # 0.0072, which does not matter
+        95,
+        "iris 1.0.0: vectors are not as in the reference: embedding 0.080",
+        VERSION,
+    ),
+    Case(
+        "FairleadVectorDrift",
+        {**requests(20), **vectors(20, 0.6)},
+        {**requests(8), **vectors(2000, 0.6)},  # 2,000 vectors a minute of eight requests prove nothing
+        95,
+        "iris 1.0.0: vectors are not as in the reference: embedding 0.080",
         VERSION,
     ),
     Case(

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts.vectors import DIRECTIONS
 from fairlead.profile.statistics import chi_squared_quantile, psi, psi_critical
+from fairlead.profile.vectors import mmd
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
@@ -144,3 +147,32 @@ def test_the_psi_of_a_candidate_against_stable_is_that_of_numpy(tmp_path: Path, 
         near(DRIFT.candidate_critical, CANDIDATE, "length", critical),
     ]
     passes(tmp_path, queried(given_, asked if not math.isclose(found, 0, abs_tol=NEAR) else asked[1:]))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(2, 40))
+def test_the_mmd_of_vectors_is_that_of_numpy(tmp_path: Path, seed: int, pods: int, requests_a_minute: int) -> None:
+    random = np.random.default_rng(seed)
+    where = {**STABLE, "feature": "text"}
+    rows = random.integers(5, 50, pods).tolist()
+    sums = [(random.random(DIRECTIONS).round(3) * count).round(3) for count in rows]
+    reference, quantile = random.random(DIRECTIONS).round(3), 1.25
+    given_: dict[str, str] = {
+        series(telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute),
+        **gauge(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, quantile, **where),
+        **gauge(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 5000, **where),
+    }
+    for way in range(DIRECTIONS):
+        of_way = {**where, "direction": f"{way:03}"}
+        given_ |= gauge(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference[way], **of_way)
+        for pod in range(pods):
+            given_[series(telemetry.MODEL_DRIFT_DIRECTIONS, instance=f"{pod}", **of_way)] = rising(sums[pod][way])
+    for pod in range(pods):
+        given_[series(telemetry.MODEL_DRIFT_VECTORS, instance=f"{pod}", **where)] = rising(rows[pod])
+    n = MINUTES * min(sum(rows), requests_a_minute)
+    found = mmd(np.sum(sums, axis=0) / sum(rows), reference) if n >= DEFAULT.drift.shown_rows else None
+    asked = [
+        near(DRIFT.mmd, STABLE, "text", found),
+        near(DRIFT.mmd_critical, STABLE, "text", psi_critical(quantile, n, 5000)),
+    ]
+    passes(tmp_path, queried(given_, asked))

@@ -7,6 +7,7 @@ up, and drift is computed from the sums.
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.quality import Quality
 from fairlead.contracts.slices import MAX_SLICES, Slice
+from fairlead.contracts.vectors import MAX_VECTORS, VectorFeature
 
 NAME = "profile.json"
 REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
@@ -132,19 +134,19 @@ class Profile(Document):
     data: Annotated[str, StringConstraints(max_length=200)] = ""
     """The name of the file with the rows."""
     rows: Annotated[int, Field(ge=1, le=MOST)]
-    features: Annotated[
-        tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(min_length=1, max_length=MAX_FEATURES)
-    ]
+    features: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=MAX_FEATURES)]
     answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=2)] = ()
     """`prediction` and `confidence`, where answers have them."""
     quality: Annotated[Quality, Field(discriminator="kind")] | None = None
     """How well the rows were answered; None if their truth was not given."""
     slices: Annotated[tuple[Slice, ...], Field(max_length=MAX_SLICES)] = ()
     """The rows that are counted by themselves too."""
+    vectors: Annotated[tuple[VectorFeature, ...], Field(max_length=MAX_VECTORS)] = ()
+    """The fields that are long lists of numbers."""
 
     def to_json(self) -> dict[str, Any]:
         """As any document; without what it does not have, as releases wrote it that did not know of it."""
-        later = {"quality": self.quality, "slices": self.slices}
+        later = {"quality": self.quality, "slices": self.slices, "vectors": self.vectors}
         return {name: value for name, value in super().to_json().items() if later.get(name, True)}
 
     @model_validator(mode="after")
@@ -154,7 +156,9 @@ class Profile(Document):
                 raise ValueError(f"{one.name}: {len(one.counts)} counts for {len(one.bins)} bins")
             if sum(one.counts) != self.rows:
                 raise ValueError(f"{one.name}: the counts add up to {sum(one.counts)}, not to {self.rows} rows")
-        names = [one.name for one in self.every]
+        if not self.features and not self.vectors:
+            raise ValueError("features: there is neither a feature nor a vector")
+        names = [one.name for one in (*self.every, *self.vectors)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there are two features {twice[0]!r}")
         if wrong := [one.name for one in self.answers if one.name not in (PREDICTION, CONFIDENCE)]:
@@ -187,17 +191,26 @@ class Profile(Document):
     @property
     def described(self) -> str:
         """What it has, in words: `4 features, prediction, from 5000 rows`."""
-        features = f"{len(self.features)} feature{'' if len(self.features) == 1 else 's'}"
+        features = _counted(self.features, "feature") or ["no features"]
         quality = [self.quality.described] if self.quality else []
-        count = len(self.slices)
-        slices = [f"{count} slice{'' if count == 1 else 's'}"] if count else []
-        return ", ".join([features, *(one.name for one in self.answers), *slices, f"from {self.rows} rows", *quality])
+        parts = [
+            *_counted(self.vectors, "vector"),
+            *(one.name for one in self.answers),
+            *_counted(self.slices, "slice"),
+        ]
+        return ", ".join([*features, *parts, f"from {self.rows} rows", *quality])
 
     @property
     def edges_digest(self) -> str:
         """The digest of all bins: counts of two versions can be compared where it is the same."""
         slices = {"slices": [[one.name, one.text] for one in self.slices]} if self.slices else {}
-        return digest(canonical({"bins": [list(one.edges_text) for one in self.every], **slices}))
+        directions = [[one.name, one.size, one.scale, one.seed] for one in self.vectors]
+        vectors = {"vectors": directions} if directions else {}
+        return digest(canonical({"bins": [list(one.edges_text) for one in self.every], **slices, **vectors}))
+
+
+def _counted(found: Sized, what: str) -> list[str]:
+    return [f"{len(found)} {what}{'' if len(found) == 1 else 's'}"] if found else []
 
 
 def to_text(profile: Profile) -> str:

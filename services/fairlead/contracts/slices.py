@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, StringConstraints, ValidationError, model_validator
 
 from fairlead import errors
 from fairlead.contracts.base import Document
@@ -88,5 +88,5 @@ def _of(text: str) -> dict[str, object]:
 
 
 def _why(cause: ValueError) -> str:
-    found = getattr(cause, "errors", list)()
+    found = cause.errors() if isinstance(cause, ValidationError) else []
     return str(found[0]["msg"]).removeprefix("Value error, ") if found else str(cause)

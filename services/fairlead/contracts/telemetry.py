@@ -245,6 +245,43 @@ MODEL_DRIFT: tuple[Metric, ...] = (
 )
 """All metric families of `/metrics/drift`. Without a profile there is only the first."""
 
+# Drift of vectors, at the same path where the profile has some.
+MODEL_DRIFT_DIRECTIONS = _model(
+    "drift_directions_total",
+    "counter",
+    "waves",
+    "Sum of the waves, each from 0 to 1, that counted vectors are in a random direction",
+    "feature",
+    "direction",
+)
+MODEL_DRIFT_VECTORS = _model("drift_vectors_total", "counter", "rows", "Rows whose vector was counted", "feature")
+MODEL_DRIFT_REFERENCE_DIRECTIONS = _model(
+    "drift_reference_directions",
+    "gauge",
+    "waves",
+    "Mean wave of the reference in each direction",
+    "feature",
+    "direction",
+)
+MODEL_DRIFT_REFERENCE_VECTORS = _model(
+    "drift_reference_vectors", "gauge", "rows", "Rows of the reference with a vector", "feature"
+)
+MODEL_DRIFT_VECTOR_CRITICAL = _model(
+    "drift_vector_critical",
+    "gauge",
+    "rows",
+    "0.1 % of samples of n and m vectors without drift have a squared MMD above this times 1/n + 1/m",
+    "feature",
+)
+MODEL_VECTORS: tuple[Metric, ...] = (
+    MODEL_DRIFT_DIRECTIONS,
+    MODEL_DRIFT_VECTORS,
+    MODEL_DRIFT_REFERENCE_DIRECTIONS,
+    MODEL_DRIFT_REFERENCE_VECTORS,
+    MODEL_DRIFT_VECTOR_CRITICAL,
+)
+"""All metric families of a profile's vectors."""
+
 # Quality without labels, at the same path where the profile has that of held-out rows. The series are as those of
 # feedback.
 MODEL_REFERENCE_OUTCOMES = _model(

@@ -14,7 +14,15 @@ import pytest
 
 from fairlead.contracts.control_telemetry import CONTROL_PLANE
 from fairlead.contracts.gateway_telemetry import GATEWAY, GATEWAY_CLIENT_REQUESTS
-from fairlead.contracts.telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import (
+    MODEL_DRIFT,
+    MODEL_FEEDBACK,
+    MODEL_QUALITY,
+    MODEL_SERVICE,
+    MODEL_VECTORS,
+    PROCESS,
+    Metric,
+)
 from monitoring.boards import dashboards
 from monitoring.panels import Dashboard, Panel, Query, queries
 from monitoring.recording import Records
@@ -237,7 +245,7 @@ def test_a_process_of_ours_emits_exactly_what_is_declared(
 def test_services_emit_exactly_what_is_declared_of_drift_and_of_quality_for_numbers_and_for_classes(
     setup: Setup,
 ) -> None:
-    declared = (*MODEL_DRIFT, *MODEL_QUALITY, *MODEL_FEEDBACK)
+    declared = (*MODEL_DRIFT, *MODEL_VECTORS, *MODEL_QUALITY, *MODEL_FEEDBACK)
     found_there = [exposed(text) for text in pages(setup, "model-drift")]
     emitted = {name: one for found in sorted(found_there, key=len) for name, one in found.items()}
     assert emitted.keys() == {metric.name for metric in declared}

@@ -1,4 +1,4 @@
-"""PSI and its critical value as Prometheus records them from four real services are those of numpy."""
+"""PSI and its critical value as Prometheus records them from four real services are those of numpy, also in a slice."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from fairlead.contracts import telemetry
 from fairlead.profile.statistics import psi, psi_critical
+from fairlead.profile.vectors import mmd
 from monitoring.recording import Records
 from monitoring.rule_files import recording_rules
 from monitoring.settings import DEFAULT, Drift
@@ -31,6 +34,8 @@ QUICK = replace(DEFAULT, window="8s", drift=Drift(windows=((f"{WINDOW_S}s", "2s"
 DRIFT = Records(QUICK).drift[0]
 VERSIONS = ("1.0.0", "1.1.0")
 FEATURES = ("value", "kind", "prediction")
+PARTS = ("", measured.PART.name)
+"""All rows, and the slice."""
 NEAR = 1e-6
 Counts = dict[str, float]
 
@@ -57,32 +62,54 @@ class Recorded:
 
     def times(self) -> list[float]:
         """When the rules were evaluated, within the last seconds."""
-        (one,) = self.prometheus.query(f'{DRIFT.psi}{{version="{VERSIONS[0]}",feature="value"}}[{WINDOW_S // 2}s]')
+        (one,) = self.prometheus.query(
+            f'{DRIFT.psi}{{version="{VERSIONS[0]}",feature="value",slice=""}}[{WINDOW_S // 2}s]'
+        )
         return [at for at, _ in one["values"]]
 
     def value(self, record: str, at: float, **labels: str) -> float:
         """What was recorded at a time."""
-        matchers = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        matchers = ",".join(f'{label}="{value}"' for label, value in ({"slice": ""} | labels).items())
         (one,) = self.prometheus.query(f"{record}{{{matchers}}}", at=at)
         return float(one["value"][1])
 
-    def live(self, version: str, at: float) -> Live:
+    def live(self, version: str, at: float, part: str = "") -> Live:
         """The raw counters, extrapolated and added over all instances by us."""
         values: dict[str, Counts] = defaultdict(lambda: defaultdict(float))
-        for labels, grown in self._grown(telemetry.MODEL_DRIFT_VALUES.name, version, at):
+        for labels, grown in self._grown(telemetry.MODEL_DRIFT_VALUES.name, version, part, at):
             values[labels["feature"]][labels["bin"]] += grown
-        requests = sum(grown for _, grown in self._grown(telemetry.MODEL_DRIFT_REQUESTS.name, version, at))
+        requests = sum(grown for _, grown in self._grown(telemetry.MODEL_DRIFT_REQUESTS.name, version, part, at))
         return Live(values, requests)
 
-    def reference(self, version: str) -> dict[str, Counts]:
+    def reference(self, version: str, part: str) -> dict[str, Counts]:
         """The counts of the reference, as one instance shows them."""
         values: dict[str, Counts] = defaultdict(dict)
-        for one in self.prometheus.query(f'{telemetry.MODEL_DRIFT_REFERENCE_VALUES.name}{{version="{version}"}}'):
+        name = telemetry.MODEL_DRIFT_REFERENCE_VALUES.name
+        for one in self.prometheus.query(f'{name}{{version="{version}",slice="{part}"}}'):
             values[one["metric"]["feature"]][one["metric"]["bin"]] = float(one["value"][1])
         return values
 
-    def _grown(self, name: str, version: str, at: float) -> Iterator[tuple[dict[str, Any], float]]:
-        for one in self.prometheus.query(f'{name}{{version="{version}"}}[{WINDOW_S}s]', at=at):
+    def turned(self, version: str, at: float) -> tuple[npt.NDArray[np.float64], float]:
+        """The sums of the waves in each direction, and the vectors, extrapolated and added by us."""
+        sums: dict[str, float] = defaultdict(float)
+        for labels, grown in self._grown(telemetry.MODEL_DRIFT_DIRECTIONS.name, version, "", at):
+            sums[labels["direction"]] += grown
+        vectors = sum(grown for _, grown in self._grown(telemetry.MODEL_DRIFT_VECTORS.name, version, "", at))
+        return np.array([sums[name] for name in sorted(sums)]), vectors
+
+    def vectors(self, version: str) -> tuple[npt.NDArray[np.float64], float, float]:
+        """The mean waves of the reference, its vectors, and the critical value of one of each sample."""
+        means = self._shown(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, version)
+        (rows,) = self._shown(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, version).values()
+        (critical,) = self._shown(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, version).values()
+        return np.array([means[name] for name in sorted(means)]), rows, critical
+
+    def _shown(self, metric: telemetry.Metric, version: str) -> Counts:
+        found = self.prometheus.query(f'{metric.name}{{version="{version}"}}')
+        return {one["metric"].get("direction", ""): float(one["value"][1]) for one in found}
+
+    def _grown(self, name: str, version: str, part: str, at: float) -> Iterator[tuple[dict[str, Any], float]]:
+        for one in self.prometheus.query(f'{name}{{version="{version}",slice="{part}"}}[{WINDOW_S}s]', at=at):
             samples = [(float(when), float(value)) for when, value in one["values"]]
             grown = increase(samples, at - WINDOW_S, at)
             if grown is not None:
@@ -123,18 +150,19 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 
 def test_psi_and_critical_value_are_those_of_numpy_while_an_instance_restarts(recorded: Recorded) -> None:
     compared = [
-        (version, feature, at, recorded.value(record, at, version=version, feature=feature), expected)
+        (version, feature, part, at, recorded.value(record, at, version=version, feature=feature, slice=part), expected)
         for version in VERSIONS
         for feature in FEATURES
+        for part in PARTS
         for at in recorded.times()
-        for record, expected in expectations(recorded, version, feature, at).items()
+        for record, expected in expectations(recorded, version, feature, part, at).items()
     ]
-    assert len(compared) >= 2 * 2 * 3 * 4
-    assert [one for one in compared if abs(one[3] / one[4] - 1) > NEAR] == []
+    assert len(compared) >= 2 * 2 * 2 * 3 * 4
+    assert [one for one in compared if abs(one[-2] - one[-1]) > NEAR * one[-1]] == []
 
 
-def expectations(recorded: Recorded, version: str, feature: str, at: float) -> dict[str, float]:
-    live, reference = recorded.live(version, at), recorded.reference(version)[feature]
+def expectations(recorded: Recorded, version: str, feature: str, part: str, at: float) -> dict[str, float]:
+    live, reference = recorded.live(version, at, part), recorded.reference(version, part)[feature]
     assert sorted(live.values[feature]) == sorted(reference)
     counts = [reference[name] for name in sorted(reference)]
     (quantile,) = {
@@ -163,3 +191,18 @@ def test_rows_of_one_request_are_one_independent_row(recorded: Recorded) -> None
     assert sum(live.counts("value")) > 1.2 * live.requests
     found = recorded.value(DRIFT.independent, at, version="1.0.0", feature="value")
     assert found == pytest.approx(live.requests, rel=NEAR)
+
+
+def test_the_mmd_of_vectors_and_its_critical_value_are_those_of_numpy(recorded: Recorded) -> None:
+    compared = 0
+    for version in VERSIONS:
+        means, rows, quantile = recorded.vectors(version)
+        for at in recorded.times():
+            sums, vectors = recorded.turned(version, at)
+            found = recorded.value(DRIFT.mmd, at, version=version)
+            assert found == pytest.approx(mmd(sums / vectors, means), rel=NEAR)
+            independent = min(vectors, recorded.live(version, at).requests)
+            critical = recorded.value(DRIFT.mmd_critical, at, version=version)
+            assert critical == pytest.approx(psi_critical(quantile, independent, rows), rel=NEAR)
+            compared += 1
+    assert compared >= 2 * 4

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import drift, invariants, rollout_statistics
+from benchmarks import drift, drift_slices, invariants, rollout_statistics
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [rollout_statistics, invariants, drift]
+PROOFS = [rollout_statistics, invariants, drift, drift_slices]
 
 
 @pytest.mark.timeout(400)

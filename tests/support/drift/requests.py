@@ -6,11 +6,14 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from support.load.prebuilt import encode
 
 KINDS, SHARES = ("a", "b", "c"), (0.5, 0.3, 0.2)
 STRANGE = 0.02
+SIZE = 33
+"""The numbers of the vector `text`."""
 MEAN, SPREAD = 10.0, 2.0
 SEED = 20261130
 
@@ -31,10 +34,21 @@ class Drawn:
         random = np.random.default_rng((SEED, index))
         mean = MEAN + (self.shift if index >= self.since else 0)
         rows = [
-            {"value": round(float(random.normal(mean, SPREAD)), 3), "kind": _kind(random)} for _ in range(1 + index % 2)
+            {
+                "value": round(float(random.normal(mean, SPREAD)), 3),
+                "kind": _kind(random),
+                "text": (embedded(random, 1)[0] + mean - MEAN).tolist(),
+            }
+            for _ in range(1 + index % 2)
         ]
         headers = {"x-user-id": f"u{index}"}
         return encode("POST", f"/models/{self.model}/predict", headers=headers, body=json.dumps(rows).encode())
+
+
+def embedded(random: np.random.Generator, rows: int) -> npt.NDArray[np.float64]:
+    """Vectors near a line."""
+    along = random.normal(size=(rows, 1)) * np.arange(SIZE) / SIZE
+    return np.asarray((along + random.normal(scale=0.3, size=(rows, SIZE))).round(2))
 
 
 def _kind(random: np.random.Generator) -> str:

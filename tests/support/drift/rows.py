@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,16 @@ class Counted:
         self.feature = feature
         self.names = np.array(feature.bins)
         self.counts = np.array(feature.counts)
+
+    def with_rows(self, rows: Floats) -> Counted:
+        """The same bins with other rows as the reference: those of a slice."""
+        return self.with_counts(self.of(rows[None])[0])
+
+    def with_counts(self, counts: Ints) -> Counted:
+        """The same bins with other counts of the reference."""
+        other = copy(self)
+        other.counts = counts
+        return other
 
     def of(self, rows: Floats) -> Ints:
         """The counts of each line of rows: shape (lines, rows) gives (lines, bins)."""

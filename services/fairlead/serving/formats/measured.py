@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from fairlead.contracts import profile
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import REBUILD, CategoryFeature, Feature, Profile
 from fairlead.contracts.slices import Condition
+from fairlead.contracts.vectors import VectorFeature
 from fairlead.serving.formats import artifact, field_kinds
 from fairlead.serving.inputs.image_field import is_image
 
@@ -114,6 +115,7 @@ def check_fits(found: Profile, manifest: Manifest, row_type: type[BaseModel]) ->
     fields = measured(row_type)
     if wrong := [
         *_misfits(found.features, fields),
+        *_vector_misfits(found.vectors, fields),
         *filter(None, [slice_problem(one, fields) for one in found.slices]),
     ]:
         raise errors.Invalid(f"{where}: {wrong[0]}", hint=REBUILD)
@@ -135,6 +137,13 @@ def _misfits(features: Sequence[Feature], fields: dict[str, Measured]) -> list[s
         for one in features
         if not _fits(one, fields.get(one.field))
     ]
+
+
+def _vector_misfits(vectors: Sequence[VectorFeature], fields: Mapping[str, Measured]) -> Iterator[str]:
+    for one in vectors:
+        how = fields.get(one.field)
+        if how is None or (how.kind, how.size) != ("numbers", one.size):
+            yield f"vector {one.name}: {one.field!r} is {_what(how)}, and the profile has a list of {one.size} numbers"
 
 
 def _fits(one: Feature, how: Measured | None) -> bool:

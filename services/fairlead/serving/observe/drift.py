@@ -17,10 +17,12 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
 from fairlead.contracts.profile import Profile
 from fairlead.profile.slicing import Members, SlicedCount
+from fairlead.profile.vectors import VectorSums
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
 from fairlead.serving.observe.estimate import estimate_of
@@ -98,8 +100,8 @@ class RowMemory(Protocol):
 
 
 _COUNTED, _SKIPPED, _FAILED, _TOTALS = range(4)
-"""The last numbers, of rows. Before them are those of the bins and the requests of all rows and of each slice. The event
-loop writes the skipped rows, the thread all others."""
+"""The last numbers, of rows. Before them are those of the bins, and the requests of all rows and of each slice. The
+event loop writes the skipped rows, the thread all others."""
 
 
 class Drift:
@@ -129,22 +131,23 @@ class Drift:
         self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "drift")
         self._counting = False
+        self._vectors = VectorSums(profile.vectors if profile else ())
         shared = shared or SharedMemory()
         bins = self._counted_bins.size
         self._parts = [bins, bins + 1 + len(slices)]
         size = self._parts[-1] + _TOTALS
-        self._workers = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)]
+        self._workers = _arrays(shared, size)
         self._counts, self._requests, self._totals = np.split(self._workers[shared.own], self._parts)
         self._estimate = estimate_of(answer_type, profile)
-        size = self._estimate.size if self._estimate else 0
-        self._estimated = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)] if size else []
+        self._estimated = _arrays(shared, self._estimate.size if self._estimate else 0)
+        self._turned = _arrays(shared, self._vectors.size)
         self._own = shared.own
         self._has_failed = False
 
     @property
     def keep(self) -> Callable[[Batch], None] | None:
         """What the batcher calls with each batch; None if nothing is measured."""
-        return self._keep if self._counted_bins.size else None
+        return self._keep if self._counted_bins.size or self._vectors.size else None
 
     def _keep(self, batch: Batch) -> None:
         """Keep a batch to be counted, or skip it. It must not be changed afterwards."""
@@ -201,9 +204,11 @@ class Drift:
     def _counted_text(self, batches: list[Batch]) -> bytes:
         self._count(batches)
         counts, requests, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), self._parts)
-        estimated = np.sum(self._estimated, axis=0).tolist() if self._estimated else ()
+        estimated, turned = (np.sum(sums, axis=0).tolist() for sums in (self._estimated, self._turned))
         rows, skipped, failed = totals.tolist()
-        return self._text.render(counts, requests, rows=rows, skipped=skipped, failed=failed, estimated=estimated)
+        return self._text.render(
+            counts, requests, rows=rows, skipped=skipped, failed=failed, estimated=estimated, turned=turned
+        )
 
     def _count(self, batches: list[Batch]) -> None:
         """Count batches, on the thread. Never raises: rows that cannot be counted are counted as failed."""
@@ -236,10 +241,11 @@ class Drift:
             fields = [row.__dict__ for row in rows]
             read = [self._read(answer)._asdict() for answer in answers] if count.has_answers else []
             estimated = self._estimate(answers) if self._estimate else None
-            members = count.members(fields)
+            members, turned = count.members(fields), self._vectors(fields)
             self._counts += count(fields, read, members)
             if estimated is not None:
                 self._estimated[self._own] += estimated
+            self._turned[self._own] += turned
             self._totals[_COUNTED] += len(rows)
             return members
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
@@ -248,3 +254,8 @@ class Drift:
                 logger.exception("rows could not be counted for drift; further ones are only counted as failed")
             self._has_failed = True
             return np.zeros((0, 0), dtype=np.bool_)
+
+
+def _arrays(shared: SharedMemory, size: int) -> list[npt.NDArray[np.float64]]:
+    """So many numbers of each worker."""
+    return [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)]

@@ -11,8 +11,11 @@ from fairlead.contracts import telemetry
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import Profile, to_text
 from fairlead.contracts.quality import ClassQuality, Quality, cells
+from fairlead.contracts.vectors import DIRECTIONS, VectorFeature
 from fairlead.profile.bins import Counts
 from fairlead.serving.observe.exposition import Exposition, head
+
+_NAMES = tuple(f"{number:03}" for number in range(DIRECTIONS))
 
 
 class DriftText:
@@ -39,10 +42,25 @@ class DriftText:
                 written.family(telemetry.MODEL_DRIFT_REFERENCE_ROWS, rows),
                 written.family(telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
                 self._quality(profile.quality if profile else None),
+                self._vectors(profile.vectors if profile else ()),
             ]
         )
+        names = [one.name for one in profile.vectors] if profile else []
+        self._turned = [(name, place * (DIRECTIONS + 1)) for place, name in enumerate(names)]
         quality = profile.quality if profile else None
         self._cells = list(cells(quality.classes)) if isinstance(quality, ClassQuality) else []
+
+    def _vectors(self, vectors: Sequence[VectorFeature]) -> str:
+        """The reference's."""
+        if not vectors:
+            return ""
+        means = [((one.name, name), mean) for one in vectors for name, mean in zip(_NAMES, one.means, strict=True)]
+        samples = (
+            (telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, means),
+            (telemetry.MODEL_DRIFT_REFERENCE_VECTORS, [((one.name,), one.rows) for one in vectors]),
+            (telemetry.MODEL_DRIFT_VECTOR_CRITICAL, [((one.name,), one.critical) for one in vectors]),
+        )
+        return "".join(self._written.family(metric, found) for metric, found in samples)
 
     def _quality(self, quality: Quality | None) -> str:
         """That of held-out rows."""
@@ -67,11 +85,12 @@ class DriftText:
         skipped: int,
         failed: int,
         estimated: Sequence[float] = (),
+        turned: Sequence[float] = (),
     ) -> bytes:
         """All families, from the counts of `SlicedCount` and the requests of all rows and of each slice.
 
         `rows` were counted, skipped, or have failed. `estimated` are the expected rows in each cell of the classes;
-        empty if that is not known.
+        empty if that is not known. `turned` are the sums of `VectorSums`.
         """
         if not self._has_profile:
             return self._head.encode()
@@ -89,4 +108,9 @@ class DriftText:
         if estimated:
             samples = zip(self._cells, estimated, strict=True)
             parts.append(family(telemetry.MODEL_ESTIMATED_OUTCOMES, samples))
+        if turned:
+            lines = [(name, turned[at : at + DIRECTIONS + 1]) for name, at in self._turned]
+            sums = [((name, way), sum_) for name, line in lines for way, sum_ in zip(_NAMES, line, strict=False)]
+            parts.append(family(telemetry.MODEL_DRIFT_DIRECTIONS, sums))
+            parts.append(family(telemetry.MODEL_DRIFT_VECTORS, [((name,), line[-1]) for name, line in lines]))
         return "".join(parts).encode()

@@ -14,10 +14,12 @@ from fairlead import errors
 from fairlead.contracts import manifest_file, profile
 from fairlead.contracts.profile import CONFIDENCE, MAX_FEATURES, PREDICTION, TOP, Feature, Profile
 from fairlead.contracts.slices import Condition, Slice, declared
+from fairlead.contracts.vectors import MAX_SIZE, MAX_VECTORS, WIDE, VectorFeature
 from fairlead.model import Model
 from fairlead.profile import bins
 from fairlead.profile.counting import RowCount, is_read_like, lengths
 from fairlead.profile.slicing import SlicedCount
+from fairlead.profile.vectors import vector_feature
 from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 from fairlead.serving.formats.measured import Measured, measurable, slice_problem
@@ -97,18 +99,10 @@ def build(
             hint="Give rows as clients send them: the inputs of the manifest, before any preprocessing.",
         )
     found = [vars(row) for row in answered.rows]
-    features: list[Feature] = []
+    features, vectors, refused = _of_fields(fields, found, edges_from)
     wanted = only or folder.row_type.model_fields
-    left_out = {name: "its type is not measured" for name in wanted if name not in fields}
-    for name, how in fields.items():
-        made = _features(name, how, [row[name] for row in found])
-        if isinstance(made, str):
-            left_out[name] = made
-        elif len(features) + len(made) > MAX_FEATURES:
-            left_out[name] = f"a profile has at most {MAX_FEATURES} features; name others with --feature"
-        else:
-            features += made
-    if not features:
+    left_out = {name: "its type is not measured" for name in wanted if name not in fields} | refused
+    if not features and not vectors:
         raise errors.Invalid("no field of a row can be measured", hint="Numbers, texts and booleans can.")
     read = [Reader(folder.answer_type).read(answer) for answer in answered.answers]
     answers = _answers(read)
@@ -123,6 +117,7 @@ def build(
         rows=len(found),
         features=tuple(features),
         answers=tuple(answers),
+        vectors=tuple(vectors),
         slices=tuple(_slices(SlicedCount(features, answers, conditions), conditions, found, said)),
     )
     if len(truth):
@@ -243,6 +238,28 @@ class _Answered:
         self.why = self.why or problem.message
 
 
+def _of_fields(
+    fields: Mapping[str, Measured], rows: Sequence[Mapping[str, Any]], other: Profile | None
+) -> tuple[list[Feature], list[VectorFeature], dict[str, str]]:
+    """The features of all fields, the vectors, and why some fields have none."""
+    features: list[Feature] = []
+    vectors: list[VectorFeature] = []
+    left_out = {}
+    for name, how in fields.items():
+        values = [row[name] for row in rows]
+        made = _vector(name, how, values, other) if how.size > WIDE else _features(name, how, values)
+        if isinstance(made, str):
+            left_out[name] = made
+        elif isinstance(made, VectorFeature):
+            vectors.append(made)
+        elif len(features) + len(made) > MAX_FEATURES:
+            left_out[name] = f"a profile has at most {MAX_FEATURES} features; name others with --feature"
+        else:
+            features += made
+    left_out |= {one.field: f"a profile has at most {MAX_VECTORS} vectors" for one in vectors[MAX_VECTORS:]}
+    return features, vectors[:MAX_VECTORS], left_out
+
+
 def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] | str:
     """The features of one field, or why there are none."""
     label = f"row.{name}" if name in (PREDICTION, CONFIDENCE) else name
@@ -264,6 +281,16 @@ def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] 
         bins.number_feature(f"{label}[{place}]", name, bins.number_edges(column), column, place=place)
         for place, column in enumerate(columns)
     ]
+
+
+def _vector(name: str, how: Measured, values: Sequence[Any], other: Profile | None) -> VectorFeature | str:
+    """The feature of a field with a long list of numbers, or why there is none."""
+    if how.size > MAX_SIZE:
+        return f"it has more than {MAX_SIZE} numbers"
+    like = next((one for one in (other.vectors if other else ()) if (one.field, one.size) == (name, how.size)), None)
+    label = f"row.{name}" if name in (PREDICTION, CONFIDENCE) else name
+    made = vector_feature(label, name, bins.as_numbers(values), like)
+    return "it is always missing in the data" if made is None else made
 
 
 def _answers(read: Sequence[LabelAndScore]) -> list[Feature]:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fairlead.contracts import telemetry
 from fairlead.contracts.profile import Profile
 from fairlead.profile import bins
+from fairlead.profile.vectors import VectorSums, vector_feature
 from fairlead.serving.app import App
 from fairlead.serving.inference.batch import Batch, Part, Ticket
 from fairlead.serving.observe import drift
@@ -42,7 +43,10 @@ def ended(*requests: Sequence[Point], size: int = 10, failed: bool = False) -> B
     batch = Batch([Part(ticket, 0, ticket.rows) for ticket in tickets], list, float, SimpleNamespace())  # type: ignore[arg-type]
     answer: Any = ValueError("no answer")
     batch.outcomes = [
-        answer if failed else [Sum(total=row.x + row.y + row.n, kind=row.kind) for row in rows] for rows in requests
+        answer
+        if failed
+        else [Sum(total=(row.x if isinstance(row.x, float) else 0) + row.y + row.n, kind=row.kind) for row in rows]
+        for rows in requests
     ]
     return batch
 
@@ -239,10 +243,12 @@ async def counted(app: App) -> tuple[dict[str, int], float]:
 
 
 def sliced() -> Profile:
+    high = [[0, 0, 5, 0, 0], [5, 0, 0, 0, 0], [0, 1, 4, 0, 0]]
+    bs = [[0, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
     parts = [
-        {"name": "high", "field": "x", "values": [], "start": 5.0, "rows": 5, "counts": [[0, 0, 5, 0, 0], [5, 0, 0, 0, 0], [0, 1, 4, 0, 0]]},
-        {"name": "bs", "field": "kind", "values": ["b"], "rows": 1, "counts": [[0, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]},
-    ]  # fmt: skip
+        {"name": "high", "field": "x", "values": [], "start": 5.0, "rows": 5, "counts": high},
+        {"name": "bs", "field": "kind", "values": ["b"], "rows": 1, "counts": bs},
+    ]
     return Profile.model_validate(profiles.of_points().to_json() | {"slices": parts})
 
 
@@ -253,8 +259,11 @@ def test_the_rows_of_a_slice_and_the_requests_that_have_one_are_counted_by_thems
 ) -> None:
     text = kept(counting(sliced()), *[ended(rows) for rows in requests])
     found = profiles.samples(text)
-    for name, is_in in (("high", lambda row: row.x >= 5), ("bs", lambda row: row.kind == "b")):
-        mine = [[row for row in rows if is_in(row)] for rows in requests]
+    parts = (
+        ("high", [[row for row in rows if row.x >= 5] for rows in requests]),
+        ("bs", [[row for row in rows if row.kind == "b"] for rows in requests]),
+    )
+    for name, mine in parts:
         x = bins.count_numbers(profiles.X_EDGES, np.array([row.x for rows in mine for row in rows]))
         total = bins.count_numbers(profiles.TOTAL_EDGES, np.array([row.x + 1 for rows in mine for row in rows]))
         assert list(profiles.values(text, "x", name).values()) == x.tolist()
@@ -280,3 +289,25 @@ def test_a_request_that_was_split_is_one_request_of_its_slice() -> None:
         batches.append(batch)
     found = profiles.samples(kept(counting(sliced()), *batches))
     assert (found["drift_requests_total", ("high",)], found["drift_values_total", ("x", "01", "high")]) == (1, 8)
+
+
+def test_the_waves_of_vectors_are_summed_and_exposed_beside_the_reference() -> None:
+    random = np.random.default_rng(1)
+    profile = profiles.of_points(features=(), answers=())
+    made = vector_feature("x", "x", random.standard_normal((50, 40)))
+    assert made is not None
+    drawn: list[Any] = random.standard_normal((30, 40)).tolist()
+    rows = [Point.model_construct(x=vector) for vector in drawn]
+    nowhere: Any = [float("nan")] * 40
+    broken = Point.model_construct(x=nowhere)
+    text = kept(counting(profile.model_copy(update={"vectors": (made,)})), ended(rows), ended([broken]))
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert {metric.name.removesuffix("_total") for metric in telemetry.MODEL_VECTORS} <= families
+    found = profiles.samples(text)
+    sums = VectorSums([made])([{"x": row.x} for row in rows])
+    assert [found["drift_directions_total", ("x", f"{way:03}")] for way in range(128)] == pytest.approx(sums[:-1])
+    assert found["drift_vectors_total", ("x",)] == 30
+    assert found["drift_rows_total", ()] == 31
+    assert found["drift_reference_directions", ("x", "007")] == made.means[7]
+    assert found["drift_reference_vectors", ("x",)] == 50
+    assert found["drift_vector_critical", ("x",)] == made.critical

@@ -42,7 +42,13 @@ def test_exactly_the_declared_families_are_exposed_with_their_labels() -> None:
 
 def test_every_family_of_the_declaration_is_in_its_list() -> None:
     declared = {value.name for value in vars(telemetry).values() if isinstance(value, telemetry.Metric)}
-    ours = (*telemetry.MODEL_SERVICE, *telemetry.MODEL_DRIFT, *telemetry.MODEL_QUALITY, *telemetry.MODEL_FEEDBACK)
+    ours = (
+        *telemetry.MODEL_SERVICE,
+        *telemetry.MODEL_DRIFT,
+        *telemetry.MODEL_VECTORS,
+        *telemetry.MODEL_QUALITY,
+        *telemetry.MODEL_FEEDBACK,
+    )
     assert {metric.name for metric in ours} == {name for name in declared if name.startswith("fairlead_model_")}
     assert all(metric.labels[:2] == telemetry.MODEL_IDENTITY for metric in ours)
     assert all(metric.name.endswith("_total") == (metric.kind == "counter") for metric in ours)

@@ -237,3 +237,38 @@ def test_more_features_and_slices_than_a_service_should_count_are_refused(tmp_pa
     with pytest.raises(errors.Invalid, match="bins together, more than 5000") as refused:
         build(loaded, rows, slices=parts)
     assert refused.value.hint == "Name fewer features with --feature, or declare fewer slices."
+
+
+WIDE_CODE = CODE.replace(
+    'note: str = ""',
+    'note: str = ""\n    text: Annotated[list[float], Field(min_length=40, max_length=40)] = [0.0] * 40',
+)
+
+
+def test_a_long_list_of_numbers_is_a_vector_and_the_next_version_has_its_directions(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    rows = [{**row, "text": random.standard_normal(40).tolist()} for row in some()]
+    path = folders.make(tmp_path / "m", code=WIDE_CODE, artifact=None, golden=())
+    first = write_profile(path, rows)
+    (vector,) = first.vectors
+    assert (vector.name, vector.size, vector.rows) == ("text", 40, 200)
+    assert first.described.startswith("6 features, 1 vector, prediction")
+    assert not any(one.field == "text" for one in first.features)
+    assert Profile.model_validate_json(to_text(first)) == first
+    moved = [{**row, "text": [2 * one for one in row["text"]]} for row in rows]
+    second = build(load_folder(path), moved, edges_from=first).profile
+    assert (second.vectors[0].scale, second.edges_digest) == (vector.scale, first.edges_digest)
+    save(path, first.model_copy(update={"vectors": (vector.model_copy(update={"size": 41}),)}))
+    with pytest.raises(
+        errors.Invalid, match="vector text: 'text' is a list of 40 numbers, and the profile has a list of"
+    ):
+        load_folder(path)
+
+
+def test_a_model_that_gets_only_a_vector_has_a_profile(tmp_path: Path) -> None:
+    code = CODE.replace("age: float | None = None", "age: Annotated[list[float], Field(min_length=40, max_length=40)]")
+    path = folders.make(tmp_path / "m", code=code.replace("row.age or 0", "row.age[0]"), artifact=None, golden=())
+    rows = [{"age": [float(number)] * 40, "city": "Ulm"} for number in range(50)]
+    found = build(load_folder(path), rows, only=["age"]).profile
+    assert (found.features, found.vectors[0].rows) == ((), 50)
+    assert found.described.startswith("no features, 1 vector")
