@@ -11,10 +11,14 @@ from typing import Annotated, TextIO, cast
 
 import typer
 
+from fairlead import errors
 from fairlead.cli import exit_codes
 from fairlead.cli.checking import printing_apart, run_checks, say_printed, say_wrong
 from fairlead.cli.output import say
 from fairlead.serving.check.findings import is_fit
+
+LEAST_ROWS, MOST_ROWS = 100, 10_000
+"""A sample of fewer rows is no reference for drift; of a larger one so many rows are asked."""
 
 
 def command(
@@ -45,7 +49,8 @@ def command(
 ) -> None:
     """Write a model folder from a trained estimator, a booster or a network, and check it.
 
-    The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
+    The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. From 100
+    rows on, --data also gives the folder a reference profile, by which the service measures drift. Reading
     a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
     folder is written again and has another one. Files of skops, ONNX, Keras (not *.h5) and of boosters are no code.
     """
@@ -62,6 +67,8 @@ def command(
         )
     if written.skipped:
         say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
+    if data is not None:
+        say(_profile(folder, data))
     findings, printed = run_checks(str(folder), folder)
     say_wrong(findings, sys.stdout)
     if not is_fit(findings):
@@ -70,3 +77,24 @@ def command(
         raise typer.Exit(exit_codes.FAILED)
     say(f"{folder}: fit to serve")
     say(f"next: fairlead serve {folder}, or fairlead deploy {folder}")
+
+
+def _profile(folder: Path, data: Path) -> str:
+    """Give the folder a profile from the sample, and say so, or why it has none: it is fit to serve without."""
+    reading, building, folders = (
+        importlib.import_module(f"fairlead.serving.{name}")
+        for name in ("reference.data", "reference.build", "formats.folder")
+    )
+    try:
+        with printing_apart() as asked, redirect_stdout(cast(TextIO, asked)), redirect_stderr(cast(TextIO, asked)):
+            model = folders.load_folder(folder, profiled=False)
+            rows = reading.rows_of(data, model)
+            if len(rows) < LEAST_ROWS:
+                return f"no profile: {data} has {len(rows)} rows, and a reference for drift needs {LEAST_ROWS} or more"
+            built = building.build(model, rows[:: -(-len(rows) // MOST_ROWS)], data=data.name).profile
+            building.save(folder, built)
+    except errors.FairleadError as error:
+        return f"no profile: {error.message}"
+    return f"its profile has {built.described}; better are rows that the model was not trained on: " + (
+        f"fairlead profile build {folder} --data FILE"
+    )

@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from fairlead import errors
 from fairlead.cli.commands import new
 from fairlead.serving.formats.artifact import digest_of
+from fairlead.serving.formats.folder import load_folder
 
 
 def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +25,31 @@ def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys
     assert printed[1].startswith("its artifact has the sha256")
     assert printed[2].startswith("1 rows of")
     assert printed[-2:] == [f"{folder}: fit to serve", f"next: fairlead serve {folder}, or fairlead deploy {folder}"]
+
+
+def test_from_a_hundred_rows_on_the_folder_has_a_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, data = tmp_path / "trained.joblib", tmp_path / "rows.csv"
+    joblib.dump(LinearRegression().fit([[0.0, 1.0], [1.0, 2.0]], [0.0, 2.0]), file)
+    for version, count in (("1.0.0", 99), ("1.1.0", 100)):
+        data.write_text("x,y\n" + "".join(f"{number},{number % 7}\n" for number in range(count)))
+        new.command("lines", file, digest_of(file), data, None, version, tmp_path / "out")
+    few, enough = (load_folder(tmp_path / "out" / "lines" / version).profile for version in ("1.0.0", "1.1.0"))
+    assert few is None
+    assert enough is not None
+    assert enough.described == "2 features, prediction, from 100 rows"
+    printed = capsys.readouterr().out
+    assert f"no profile: {data} has 99 rows, and a reference for drift needs 100 or more\n" in printed
+    assert "its profile has 2 features, prediction, from 100 rows; better are rows that the model was" in printed
+
+
+def test_of_a_large_sample_the_profile_has_ten_thousand_rows_at_most(tmp_path: Path) -> None:
+    file, data = tmp_path / "trained.joblib", tmp_path / "rows.csv"
+    joblib.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), file)
+    data.write_text("x\n" + "".join(f"{number}\n" for number in range(25_000)))
+    new.command("lines", file, digest_of(file), data, None, "1.0.0", tmp_path / "out")
+    profile = load_folder(tmp_path / "out" / "lines" / "1.0.0").profile
+    assert profile is not None
+    assert profile.rows == 8334  # every third row: from the whole length of the sample
 
 
 def test_what_the_estimator_prints_is_not_between_the_lines_of_the_command(
