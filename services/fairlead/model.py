@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from pydantic import BaseModel
+from typing_extensions import TypeVar
 
 from fairlead import errors
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:  # `fairlead rollback` imports this package too and must not s
     import numpy as np
     import pandas as pd
 
-Row = TypeVar("Row", bound=BaseModel)
-Answer = TypeVar("Answer", bound=BaseModel)
+Row = TypeVar("Row", bound=BaseModel, default=BaseModel)
+Answer = TypeVar("Answer", bound=BaseModel, default=BaseModel)
 
 
 class Model(Generic[Row, Answer]):
@@ -31,6 +32,7 @@ class Model(Generic[Row, Answer]):
 
     Implement `predict`. For a model that takes a table, implement `predict_frame` instead: it gets the batch as one
     pandas DataFrame. If every field of the row is a number, `predict_columns` gets it as one array, which is faster.
+    A model of arrays has no types: it implements `predict_tensors`, and the manifest declares its tensors.
     """
 
     row_type: ClassVar[type[BaseModel]]
@@ -63,7 +65,7 @@ class Model(Generic[Row, Answer]):
 
         Called on a worker thread, never on the event loop. One batch can hold rows of several requests.
         """
-        raise errors.ModelFailed(f"{type(self).__name__} defines neither predict, predict_columns nor predict_frame")
+        raise errors.ModelFailed(f"{type(self).__name__} defines no method that answers a batch")
 
     def predict_columns(self, batch: np.ndarray) -> list[Answer]:
         """Answer a batch given as a float64 array [rows, fields], with the fields in the order of the row type.
@@ -79,6 +81,19 @@ class Model(Generic[Row, Answer]):
         as in a batch. `serving.formats.frames` lists the types. Define it instead of `predict`.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_frame")
+
+    def predict_tensors(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answer a batch given as one array for each of the manifest's `inputs`. Return one for each of its `outputs`.
+
+            class Detector(fairlead.Model):
+                def predict_tensors(self, tensors): ...
+
+        The arrays have the declared datatypes and shapes, and the rows as their first axis. Axes that are declared
+        as -1 have one size in a call: rows of other sizes come in another call. The arrays belong to the model, which
+        may change them. An output has the declared shape; its values are converted to the declared datatype if that
+        has each of them. Define it instead of `predict`, in a class without types.
+        """
+        raise errors.ModelFailed(f"{type(self).__name__} does not define predict_tensors")
 
 
 def _pydantic(owner: type, part: Any) -> type[BaseModel]:

@@ -62,7 +62,7 @@ def test_a_model_need_not_define_load() -> None:
 
 
 def test_a_model_without_predict_raises_model_failed() -> None:
-    with pytest.raises(errors.ModelFailed, match="Iris defines neither predict, predict_columns nor predict_frame"):
+    with pytest.raises(errors.ModelFailed, match="Iris defines no method that answers a batch"):
         Iris().predict([Flower(length=1)])
 
 

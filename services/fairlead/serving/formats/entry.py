@@ -42,11 +42,18 @@ class Code:
         return cls(folder=folder, package=f"{PACKAGE_PREFIX}{uuid.uuid4().hex}")
 
     def model_class(self, entry: str) -> type[Model[Any, Any]]:
-        """Import the class that `module:Class` names. Raises Invalid, or ModelFailed if the author's code raises."""
+        """Import the class that `module:Class` names. Raises Invalid, or ModelFailed if the author's code raises.
+
+        It has the types of rows and answers, unless it defines `predict_tensors`.
+        """
         class_name, found = entry.partition(":")[2], self._named(entry)
         if not (isinstance(found, type) and issubclass(found, Model)):
             raise _invalid(entry, f"{class_name} is not a fairlead.Model")
-        if not (hasattr(found, "row_type") and hasattr(found, "answer_type")):
+        typed, of_arrays = hasattr(found, "row_type"), methods.answering(found) == "predict_tensors"
+        if of_arrays and typed:
+            hint = f"Write `class {class_name}(fairlead.Model)`: `inputs` and `outputs` of the manifest are its types."
+            raise _invalid(entry, f"{class_name} defines predict_tensors, and has types of rows and answers", hint)
+        if not of_arrays and not typed:
             raise _invalid(
                 entry, f"{class_name} declares no types: write `class {class_name}(fairlead.Model[Row, Answer])`"
             )

@@ -32,6 +32,7 @@ from fairlead.serving.formats import (
     methods,
     networks,
     shared_dimensions,
+    tensor_classes,
     top_labels,
     version_skew,
 )
@@ -115,7 +116,7 @@ class ModelFolder:
             model = self.model_class()
             model.load(path)
         # Without a class, `estimator_input` has put the columns in order.
-        if self.manifest.entry is not None and not KINDS[self.manifest.format].is_weights:
+        if self.manifest.entry is not None and not issubclass(self.model_class, networks.Networked):
             column_order.check(model, partial(self._some_rows, made_up), made_up.asking)
         return model
 
@@ -159,6 +160,8 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
         model_class = networks.model_class(manifest, made, labels=top_labels.read(folder, manifest))
     elif manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
+        if methods.answering(model_class) == "predict_tensors":
+            model_class = tensor_classes.model_class(manifest, model_class)
     else:
         manifest = _with_signature(manifest, adapter, folder)
         model_class = _without_a_class(manifest, adapter, folder)

@@ -12,7 +12,7 @@ from typing import Any
 from fairlead import errors
 from fairlead.model import Model
 
-ANSWERING = {"predict_columns": "batch", "predict_frame": "frame", "predict": "rows"}
+ANSWERING = {"predict_tensors": "tensors", "predict_columns": "batch", "predict_frame": "frame", "predict": "rows"}
 """The methods that answer a batch, each with the name of its argument. The first one that a class defines is called."""
 
 
@@ -29,7 +29,7 @@ def check(model_class: type[Model[Any, Any]]) -> None:
     defined = _defined(model_class)
     if not defined:
         raise errors.Invalid(
-            f"{model_class.__name__} defines neither predict, predict_columns nor predict_frame",
+            f"{model_class.__name__} defines none of predict, predict_columns, predict_frame and predict_tensors",
             hint=_misspelt(model_class) or "Define `predict(self, rows)`, which returns one answer per row.",
         )
     called = next(iter(defined))

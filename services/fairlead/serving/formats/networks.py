@@ -138,7 +138,7 @@ def model_class(
     of the outputs that the manifest says have some.
     """
 
-    class Declared(_Networked):
+    class Declared(Networked):
         def load(self, artifact: Path) -> None:
             self.open(adapter.read(artifact), manifest, labels)
 
@@ -152,7 +152,7 @@ def model_class(
     return Declared
 
 
-class _Networked(Model[BaseModel, BaseModel]):
+class Networked(Model[BaseModel, BaseModel]):
     """Calls a network with one array for each field of the rows."""
 
     def open(self, network: Network, manifest: Manifest, labels: top_labels.Names = MappingProxyType({})) -> None:
@@ -228,6 +228,12 @@ def _sizes(value: Any) -> tuple[int, ...]:
         found.append(len(value))
         value = value[0] if value else None
     return tuple(found)
+
+
+def check_sizes(where: str, tensors: Iterable[Tensor]) -> None:
+    """Raise Invalid, which begins with `where`, if a row of one of the tensors is too large."""
+    for one in tensors:
+        _check_size(where, one)
 
 
 def _check_size(where: str, one: Tensor) -> None:

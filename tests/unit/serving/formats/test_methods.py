@@ -15,12 +15,12 @@ PREDICT = "    def predict(self, rows: list[Number]) -> list[Doubled]:"
 WRONG = {
     "a misspelt name": (
         PREDICT.replace("predict", "predcit"),
-        "Doubler defines neither predict, predict_columns nor predict_frame",
+        "Doubler defines none of predict, predict_columns, predict_frame and predict_tensors",
         "Rename predcit to predict.",
     ),
     "no such method": (
         PREDICT.replace("predict", "answer"),
-        "Doubler defines neither predict, predict_columns nor predict_frame",
+        "Doubler defines none of predict, predict_columns, predict_frame and predict_tensors",
         "Define `predict(self, rows)`, which returns one answer per row.",
     ),
     "async": (
