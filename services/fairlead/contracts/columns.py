@@ -12,6 +12,10 @@ ColumnType = Literal[
 """The names that pandas gives to the types of columns."""
 
 
+FLOATS = frozenset({"BF16", "FP16", "FP32", "FP64"})
+"""The datatypes of fractions."""
+
+
 def problem(column_type: str, datatype: str, *, nullable: bool, has_choices: bool) -> str | None:
     """Why a column of this type cannot hold the values of an input; None if it can."""
     if column_type == "category":
@@ -22,7 +26,7 @@ def problem(column_type: str, datatype: str, *, nullable: bool, has_choices: boo
     booleans = column_type in ("bool", "boolean")
     if texts != (datatype == "BYTES") or booleans != (datatype == "BOOL"):
         return f"a column of the type {column_type} does not hold {datatype}"
-    if datatype.startswith("FP") and "float" not in column_type.lower():
+    if datatype in FLOATS and "float" not in column_type.lower():
         return f"a column of the type {column_type} does not hold {datatype}: a fraction would be lost"
     if nullable and not holds_null(column_type):
         return f"a column of the type {column_type} holds no missing value, and the input is nullable"

@@ -58,7 +58,20 @@ Format = Literal[
     "lightgbm",
 ]
 Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "BF16",
+    "FP32",
+    "FP64",
+    "BYTES",
 ]
 
 
@@ -169,14 +182,14 @@ class Tensor(_Strict):
         return self
 
     def _check_labels(self, labels: Labels) -> None:
-        if not self.datatype.startswith("FP") or len(self.shape) != 2 or self.shape[1] == -1:
-            raise ValueError("`labels` are for scores: an output of FP32 or FP64 and the shape [-1, number of labels]")
+        if self.datatype not in columns.FLOATS or len(self.shape) != 2 or self.shape[1] == -1:
+            raise ValueError("`labels` are for scores: an output of floats with the shape [-1, number of labels]")
         if labels.top > self.shape[1]:
             raise ValueError(f"`labels`: there are {self.shape[1]} scores, fewer than the top {labels.top}")
 
     def _check_choices(self) -> None:
         kind = str if self.datatype == "BYTES" else int
-        if self.datatype == "BOOL" or self.datatype.startswith("FP"):
+        if self.datatype == "BOOL" or self.datatype in columns.FLOATS:
             raise ValueError("`choices` are for BYTES and for integers")
         if wrong := [choice for choice in self.choices if not isinstance(choice, kind)]:
             raise ValueError(f"{wrong[0]!r} of `choices` is no value of {self.datatype}")

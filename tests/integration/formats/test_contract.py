@@ -31,10 +31,11 @@ OF = {
 }
 """The module of tests/support/formats with the cases of each library."""
 NAMES = (
-    *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns"),
+    *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns", "onnx-half"),
     *("xgboost-columns", "xgboost-classes", "lightgbm-columns"),
     *("skops-line", "skops-forest"),
     *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export", "torch-script"),
+    *("torch-half", "torch-export-half"),
     *("keras-dense", "keras-image", "keras-sequence", "keras-two", "keras-h5"),
 )
 

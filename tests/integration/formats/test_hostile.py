@@ -59,7 +59,7 @@ SENTENCES: dict[str, tuple[Callable[[], bytes], str]] = {
     "weights of another size": (lambda: hostile.wrong_weights(), "cannot load"),
     "a fixed batch": (lambda: hostile.shaped(1, 3), "has the fixed size 1 where the rows of a batch must be"),
     "a huge row": (lambda: hostile.shaped("rows", 2**31, 2**31), "values in each row, more than 4194304"),
-    "half precision": (lambda: hostile.shaped("rows", 3, element=10), "Add a Cast to FLOAT"),
+    "brain floats": (lambda: hostile.shaped("rows", 3, element=16), "Add a Cast to FLOAT"),
     "a map": (lambda: onnx_files.model([onnx_files.value("x", ["n", 3])], [onnx_files.value("y", [], 0)]), "zipmap"),
     "no input": (lambda: onnx_files.model([], [onnx_files.value("y", ["n"])]), "there are 0; a model has 1"),
     "weights above the folder": (lambda: hostile.outside("../secret"), "which is outside the artifact"),

@@ -100,11 +100,20 @@ def columns() -> tuple[Any, dict[str, np.ndarray]]:
     return model(nodes, inputs, outputs, {}), arrays
 
 
+def half() -> tuple[Any, dict[str, np.ndarray]]:
+    """Numbers in half precision, and the same in single precision."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["rows", 3]) for name in "xy")
+    nodes = [helper.make_node("Mul", ["x", "k"], ["y"]), helper.make_node("Cast", ["x"], ["z"], to=TensorProto.FLOAT)]
+    made = model(nodes, [x], [y, floats("z", 3)], {"k": np.array([0.1, 3, 1000], np.float16)})
+    return made, {"x": weight(ROWS, 3).astype(np.float16)}
+
+
 MADE: dict[str, Callable[[], tuple[Any, dict[str, np.ndarray]]]] = {
     "onnx-dense": dense,
     "onnx-image": image,
     "onnx-sequence": sequence,
     "onnx-columns": columns,
+    "onnx-half": half,
 }
 
 

@@ -52,6 +52,15 @@ class Two(torch.nn.Module):
 
     def forward(self, token, scale):
         return self.embedding(token) * scale[:, None], token.to(torch.bfloat16)
+
+
+class Half(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(4, 4, dtype=torch.bfloat16)
+
+    def forward(self, x, z):
+        return x * 3, self.line(z), x + 1
 """
 
 
@@ -60,6 +69,11 @@ def tensor(name: str, datatype: str, *shape: int) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": [-1, *shape]}
 
 
+HALF = (
+    "Half",
+    [tensor("x", "FP16", 4), tensor("z", "BF16", 4)],
+    [tensor("tripled", "FP16", 4), tensor("line", "BF16", 4), tensor("wider", "FP32", 4)],
+)
 RNG = np.random.default_rng(0)
 DENSE = ("Dense", [tensor("x", "FP32", 16)], [tensor("label", "INT64"), tensor("probabilities", "FP32", 5)])
 KINDS: Mapping[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
@@ -67,6 +81,8 @@ KINDS: Mapping[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
     "torch-safetensors": DENSE,
     "torch-export": DENSE,
     "torch-script": DENSE,
+    "torch-half": HALF,
+    "torch-export-half": HALF,
     "torch-image": ("image", [tensor("image", "FP32", 3, 24, 24)], [tensor("scores", "FP32", 4)]),
     "torch-sequence": ("Sequence", [tensor("steps", "FP32", -1, 2)], [tensor("state", "FP32", 8)]),
     "torch-two": (
@@ -77,10 +93,19 @@ KINDS: Mapping[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
 }
 
 
-def values(name: str, shape: list[int]) -> np.ndarray:
-    """Made-up rows: numbers of 0 to 9 for a token."""
+def values(name: str, shape: list[int], datatype: str = "FP32") -> np.ndarray:
+    """Made-up rows: numbers of 0 to 9 for a token. Those of BF16 are in an array of float32."""
     sizes = [ROWS, *(7 if size == -1 else size for size in shape[1:])]
-    return RNG.integers(0, 10, sizes) if name == "token" else RNG.normal(size=sizes).astype(np.float32)
+    if name == "token":
+        return RNG.integers(0, 10, sizes)
+    found = torch.from_numpy(RNG.normal(size=sizes).astype(np.float32))
+    return numpy(found.to({"FP16": torch.float16, "BF16": torch.bfloat16}.get(datatype, torch.float32)))
+
+
+def numpy(found: Any) -> np.ndarray:
+    """A tensor as an array, which numpy does not have for BF16."""
+    array: np.ndarray = (found.float() if found.dtype == torch.bfloat16 else found).numpy()
+    return array
 
 
 def code(folder: Path) -> Any:
@@ -100,26 +125,29 @@ def case(name: str, folder: Path) -> Case:
     entry, inputs, outputs = KINDS[name]
     torch.manual_seed(0)
     module = getattr(code(folder), entry)().eval()
-    arrays = {one["name"]: values(one["name"], one["shape"]) for one in inputs}
+    arrays = {one["name"]: values(one["name"], one["shape"], one["datatype"]) for one in inputs}
+    halves = {one["name"] for one in inputs if one["datatype"] == "BF16"}
+
+    def argument(name: str, array: np.ndarray) -> Any:
+        return torch.from_numpy(array).to(torch.bfloat16) if name in halves else torch.from_numpy(array)
 
     def own(given: dict[str, np.ndarray]) -> list[dict[str, Any]]:
         with torch.inference_mode():
             found = (
-                module(**{name: torch.from_numpy(array) for name, array in given.items()})
+                module(**{name: argument(name, array) for name, array in given.items()})
                 if len(given) > 1
                 else (module(*map(torch.from_numpy, given.values())))
             )
         if not isinstance(found, dict):
             several = found if isinstance(found, tuple) else (found,)
             found = dict(zip([one["name"] for one in outputs], several, strict=True))
-        return as_rows(
-            {name: (part.float() if part.dtype == torch.bfloat16 else part).numpy() for name, part in found.items()}
-        )
+        return as_rows({name: numpy(part) for name, part in found.items()})
 
     stated: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
-    if name == "torch-export":
+    if name.startswith("torch-export"):
         rows = torch.export.Dim("rows")
-        program = torch.export.export(module, (torch.zeros(3, 16),), dynamic_shapes={"x": {0: rows}})
+        examples = tuple(argument(one, array[:3]) for one, array in arrays.items())
+        program = torch.export.export(module, examples, dynamic_shapes={one: {0: rows} for one in arrays})
         return Case({"format": "torch-export", **stated}, program, as_rows(arrays), arrays, own)
     value: Any = module
     if name == "torch-script":

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
+from fairlead.contracts.columns import FLOATS
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
 from fairlead.serving.formats import base, datatypes, declared, networks
@@ -253,7 +254,7 @@ def _check_input(described: Described, tensor: Tensor, feature: Feature) -> None
             raise errors.Invalid(f"{where}: {told}", hint=f"Its categories are {listed[:400]}.")
         return
     too_wide = {"BYTES", "FP64"} if described.datatype == "FP32" else {"BYTES"}
-    if tensor.datatype in too_wide or (feature.kind == "category" and tensor.datatype.startswith("FP")):
+    if tensor.datatype in too_wide or (feature.kind == "category" and tensor.datatype in FLOATS):
         reads = "codes of categories: whole numbers" if feature.kind == "category" else described.datatype
         raise errors.Invalid(
             f"{where} is {tensor.datatype}, and the booster reads {reads}",

@@ -2,17 +2,21 @@
 
 A field says its datatype by `format` of its JSON schema (`int32`, `float`): OpenAPI has these names. A number without a
 `format` is FP64, an integer INT64. No value changes on its way: a number that a datatype does not have is refused. Only
-a fraction is rounded, from FP64 to FP32.
+a fraction is rounded, to the nearest that FP32, FP16 or BF16 has.
+
+numpy lacks BF16. Where rows and answers have arrays, its values are float32; a network gets an array of `BF16`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fairlead import errors
 from fairlead.contracts.manifest import Datatype, Tensor
@@ -29,20 +33,57 @@ INT64 = INTEGERS["INT64"]
 EXACT: Mapping[str, int] = MappingProxyType({"BF16": 2**8, "FP16": 2**11, "FP32": 2**24, "FP64": 2**53})
 """The float types, with the largest whole number up to which each has every one."""
 IN_FLOAT64: Range = (-EXACT["FP64"], EXACT["FP64"])
-LARGEST_FP32 = float(np.finfo(np.float32).max)
-FORMATS: Mapping[str, str] = MappingProxyType({"float": "FP32", "double": "FP64"} | {i.lower(): i for i in INTEGERS})
+LARGEST: Mapping[str, float] = MappingProxyType(
+    {"BF16": (2 - 2**-7) * 2.0**127, "FP16": float(np.finfo(np.float16).max), "FP32": float(np.finfo(np.float32).max)}
+)
+"""The largest number of the float types that have less than FP64."""
+BF16 = np.dtype([("bf16", "<u2")])
+"""The type of an array of BF16 numbers: the upper halves of float32 numbers."""
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {"bfloat16": "BF16", "float16": "FP16", "float": "FP32", "double": "FP64"} | {i.lower(): i for i in INTEGERS}
+)
 """The formats of numbers in a JSON schema, each with its datatype."""
 _FORMAT_OF = {datatype: name for name, datatype in FORMATS.items() if datatype not in ("FP64", "INT64")}
-_ARRAYS = {"FP32": "float32", "FP64": "float64", "BOOL": "bool", **{name: name.lower() for name in INTEGERS}}
+_ARRAYS = {
+    "BF16": "float32",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+    "BOOL": "bool",
+    **{name: name.lower() for name in INTEGERS},
+}
+
+
+def to_bf16(numbers: np.ndarray) -> np.ndarray:
+    """These numbers as an array of `BF16`: as float32, each rounded to the nearest one, or to the even one of two."""
+    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
+    upper = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16  # above the largest BF16 number it becomes infinite
+    upper = np.where(np.isnan(numbers), 0x7FC0, upper)
+    return upper.astype(np.uint16).view(BF16).reshape(np.shape(numbers))
+
+
+def from_bf16(numbers: np.ndarray) -> np.ndarray:
+    """An array of `BF16` as the same numbers in float32."""
+    array: np.ndarray = (numbers.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.reshape(numbers.shape)
+
+
+def rounded(number: float | None, datatype: str) -> float | None:
+    """The nearest number that FP16 or BF16 has."""
+    if number is None:
+        return None
+    nearest = np.float16(number) if datatype == "FP16" else from_bf16(to_bf16(np.array([number])))[0]
+    return float(nearest)
 
 
 def argument_type(datatypes: Sequence[Datatype]) -> np.dtype[Any]:
     """The type of the array that holds numbers of all these datatypes.
 
-    It is float32 if all are FP32, int64 or uint64 if all are integers, also with BOOL between them, else float64.
+    It is float32 if that has all of their numbers, int64 or uint64 if all are integers, also with BOOL between them,
+    else float64.
     """
     kinds = set(datatypes)
-    if kinds == {"FP32"}:
+    if kinds <= LARGEST.keys():
         return np.dtype(np.float32)
     if kinds == {"BOOL"} or not kinds <= INTEGERS.keys() | {"BOOL"}:
         return np.dtype(np.float64)
@@ -51,7 +92,10 @@ def argument_type(datatypes: Sequence[Datatype]) -> np.dtype[Any]:
 
 
 def array_type(datatype: Datatype) -> np.dtype[Any]:
-    """The type of an array with the values of one datatype: each of them, unchanged. Texts are objects."""
+    """The type of an array with the values of one datatype: each of them, unchanged. Texts are objects.
+
+    That of BF16 is float32.
+    """
     return np.dtype(_ARRAYS.get(datatype, "object"))
 
 
@@ -69,10 +113,13 @@ def field_type(datatype: Datatype, held: str = "", minimum: float | None = None,
         return Annotated[
             int, Field(ge=_inside(minimum, low, high, low), le=_inside(maximum, low, high, high), **schema)
         ]
-    if datatype == "FP32":
-        least = _inside(minimum, -LARGEST_FP32, LARGEST_FP32, -LARGEST_FP32)
-        most = _inside(maximum, -LARGEST_FP32, LARGEST_FP32, LARGEST_FP32)
-        return Annotated[float, Field(ge=least, le=most, **schema)]
+    if (largest := LARGEST.get(datatype)) is not None:
+        least = _inside(minimum, -largest, largest, -largest)
+        most = _inside(maximum, -largest, largest, largest)
+        number = Annotated[float, Field(ge=least, le=most, **schema)]
+        # The array or the column that has it is wider, so it would not round the number.
+        is_rounded = held and datatype in ("BF16", "FP16")
+        return Annotated[number, AfterValidator(partial(rounded, datatype=datatype))] if is_rounded else number
     if minimum is not None or maximum is not None:
         return Annotated[float, Field(ge=minimum, le=maximum)]
     return {"BOOL": bool, "FP64": float, "BYTES": str}[datatype]
@@ -116,7 +163,10 @@ def elements(values: Any, output: Tensor) -> list[Any]:
         is_held = np.asarray(_is_held(array, output.datatype), dtype=bool)
         if not is_held.all():
             raise _not_declared(array[~is_held].tolist()[0], output)
-        listed: list[Any] = array.astype(_ARRAYS[output.datatype]).tolist()
+        converted = array.astype(_ARRAYS[output.datatype])
+        if output.datatype == "BF16":
+            converted = from_bf16(to_bf16(converted))
+        listed: list[Any] = converted.tolist()
     return listed
 
 
@@ -134,7 +184,8 @@ def _is_held(array: np.ndarray, datatype: str) -> Any:
             else (array >= low) & (array <= high)
         )
     if is_float:  # NaN and infinity are refused where answers are written
-        return ~(np.abs(array) > LARGEST_FP32) | np.isinf(array) if datatype == "FP32" else np.True_
+        largest = LARGEST.get(datatype, math.inf)
+        return ~(np.abs(array) > largest) | np.isinf(array)
     return (array >= -EXACT[datatype]) & (array <= EXACT[datatype])
 
 

@@ -5,7 +5,7 @@ for a column that is null in the only row of a request. What a missing value is 
 
 | datatype | column | missing |
 |---|---|---|
-| FP64, FP32 | float64, float32 | NaN |
+| FP64; FP32, FP16, BF16 | float64; float32 | NaN |
 | integers | int64, or uint64 if all inputs are unsigned and one is UINT64; float64 if it may be missing | NaN |
 | BOOL | bool; boolean if it may be missing | NA |
 | BYTES | what pandas makes of texts: str from pandas 3 on, else object | NaN |
@@ -43,7 +43,7 @@ def type_of(tensor: Tensor, array: np.dtype[Any]) -> str:
         return "boolean" if tensor.nullable else "bool"
     if tensor.datatype in datatypes.INTEGERS and not tensor.nullable:
         return "uint64" if array.kind == "u" else "int64"
-    return "float32" if tensor.datatype == "FP32" else "float64"
+    return "float32" if tensor.datatype in datatypes.LARGEST else "float64"
 
 
 def column(tensor: Tensor, array: np.dtype[Any], pandas: Any) -> Column:

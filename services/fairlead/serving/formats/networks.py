@@ -42,6 +42,7 @@ _NAME = re.compile(r"[^A-Za-z0-9_.-]")
 class Network(Protocol):
     """A loaded network. Its tensors have the names of the row's and the answer's fields.
 
+    Arrays of BF16 have the type `datatypes.BF16` where it gets them, and may have any where it returns them.
     `inputs` and `outputs` are those that it states, or None; the answers of outputs in `unstated` have to show theirs.
     """
 
@@ -203,10 +204,12 @@ class Networked(Model[BaseModel, BaseModel]):
 def _reader(stated: Tensor, shape: tuple[int, ...]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
     """The function that makes the network's array, of this shape, of the rows' values."""
     values, dtype = operator.attrgetter(stated.name), datatypes.array_type(stated.datatype)
-    ones = shape[len(stated.shape) :]
+    ones, is_bf16 = shape[len(stated.shape) :], stated.datatype == "BF16"
 
     def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
         array = np.array([values(row) for row in rows], dtype=dtype)
+        if is_bf16:
+            array = datatypes.to_bf16(array)
         return array.reshape(*array.shape, *ones) if ones else array
 
     return to_array
@@ -215,7 +218,7 @@ def _reader(stated: Tensor, shape: tuple[int, ...]) -> Callable[[Sequence[BaseMo
 def column(output: Tensor, result: Any, rows: int) -> list[Any]:
     """One output of a batch as a list with the value of each row. Raises ModelFailed if it is not as declared."""
     array = estimator_output.by_row(result, f"output {output.name}", output, rows)
-    if array.dtype == datatypes.array_type(output.datatype):
+    if array.dtype == datatypes.array_type(output.datatype) and output.datatype != "BF16":
         listed: list[Any] = array.tolist()
         return listed
     return datatypes.elements(array, output)

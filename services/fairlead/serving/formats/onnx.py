@@ -34,6 +34,7 @@ ELEMENTS: Mapping[int, str] = MappingProxyType(
         7: "INT64",
         8: "BYTES",
         9: "BOOL",
+        10: "FP16",
         11: "FP64",
         12: "UINT32",
         13: "UINT64",

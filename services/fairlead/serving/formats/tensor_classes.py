@@ -17,6 +17,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats import networks
+from fairlead.serving.formats.datatypes import BF16, from_bf16
 
 _EXAMPLE = "`inputs: [{name: x, datatype: FP32, shape: [-1, 3]}]`"
 
@@ -70,7 +71,8 @@ class _Network:
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs. Raises ModelFailed if the model returns something else than a dictionary with them."""
-        found: Any = self._predict(dict(arrays))
+        given = {name: from_bf16(array) if array.dtype == BF16 else array for name, array in arrays.items()}
+        found: Any = self._predict(given)
         if not isinstance(found, Mapping):
             raise errors.ModelFailed(
                 f"predict_tensors returned a {type(found).__name__}, not a dictionary with an array for each output"

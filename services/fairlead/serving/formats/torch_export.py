@@ -19,6 +19,8 @@ from fairlead.serving.formats import networks, torch_runtime
 NAME = "torch-export"
 DATATYPES: Mapping[str, str] = MappingProxyType(
     {
+        "bfloat16": "BF16",
+        "float16": "FP16",
         "float32": "FP32",
         "float64": "FP64",
         "bool": "BOOL",

@@ -15,7 +15,7 @@ import numpy as np
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
-from fairlead.serving.formats import base
+from fairlead.serving.formats import base, datatypes
 from fairlead.serving.settings import ENV_PREFIX
 
 DEVICE = f"{ENV_PREFIX}DEVICE"
@@ -72,17 +72,23 @@ class Module:
         """The wanted outputs. Raises ModelFailed if the module returns something else."""
         torch = self._torch
         names = list(arrays) if self.inputs is None else [one.name for one in self.inputs]
-        given = {name: torch.from_numpy(arrays[name]).to(self._where) for name in names}
+        given = {name: self._tensor(arrays[name]) for name in names}
         with torch.inference_mode():
             found = self._call(**given) if self._by_name else self._call(*given.values())
         return [self._array(one) for one in _chosen(found, wanted)]
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        torch = self._torch
+        if array.dtype == datatypes.BF16:
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(self._where)
+        return torch.from_numpy(array).to(self._where)
 
     def _array(self, value: Any) -> np.ndarray:
         torch = self._torch
         if not isinstance(value, torch.Tensor):
             raise errors.ModelFailed(f"the module returned a {type(value).__name__} where an output is a tensor")
-        if value.dtype in (torch.bfloat16, torch.float16):
-            value = value.float()  # numpy lacks one of them, and float32 has all values of both
+        if value.dtype == torch.bfloat16:
+            value = value.float()  # numpy lacks it, and float32 has all of its values
         array: np.ndarray = value.cpu().numpy()
         return array
 

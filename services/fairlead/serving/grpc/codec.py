@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
 from fairlead import errors
+from fairlead.contracts.columns import FLOATS
 from fairlead.serving.grpc import wire
 from fairlead.serving.grpc.definitions import message
 from fairlead.serving.inference import binary_tensors, contract, tensors
@@ -145,7 +146,7 @@ def _for_field(datatype: str, elements: Sequence[Any]) -> list[Any]:
     """Elements as the field for this datatype takes them."""
     if datatype == "BYTES":
         return [one.encode() for one in elements]
-    if datatype.startswith("FP"):
+    if datatype in FLOATS:
         return [float("nan") if one is None else one for one in elements]
     return list(elements)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.images import kind_of
+from fairlead.serving.formats import datatypes
 
 Loc = tuple[str | int, ...]
 _BF16 = "BF16"
@@ -22,7 +23,7 @@ _NUMBERS: Mapping[str, np.dtype[Any]] = {
     **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
     **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
     "BOOL": np.dtype("<u1"),
-    _BF16: np.dtype("<u2"),
+    _BF16: datatypes.BF16,
 }
 _LENGTH = struct.Struct("<I")
 _SHOWN = 40
@@ -34,8 +35,12 @@ def item_size(datatype: str) -> int:
 
 
 def array(datatype: str, raw: memoryview, shape: Sequence[int]) -> np.ndarray:
-    """The numbers of a tensor as a read-only view of `raw`, which must be as long as the shape says."""
-    return np.frombuffer(raw, _NUMBERS[datatype]).reshape(shape)
+    """The numbers of a tensor as a read-only view of `raw`, which must be as long as the shape says.
+
+    Those of BF16 are an array of float32.
+    """
+    numbers = np.frombuffer(raw, _NUMBERS[datatype]).reshape(shape)
+    return datatypes.from_bf16(numbers) if datatype == _BF16 else numbers
 
 
 def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
@@ -53,8 +58,8 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
             loc, f"{len(raw)} bytes are not {count} elements of {datatype}, {kind.itemsize} bytes each", "binary_size"
         )
     array = np.frombuffer(raw, kind)
-    if datatype == _BF16:  # the upper half of a float32
-        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if datatype == _BF16:
+        array = datatypes.from_bf16(array)
     if datatype == "BOOL":
         if array.size and array.max() > 1:
             raise errors.Invalid.at((*loc, int((array > 1).argmax())), "a BOOL is one byte, 0 or 1", "datatype")
@@ -117,6 +122,10 @@ def encoded(datatype: str, values: Sequence[Any]) -> bytes | None:
         parts = [value.encode() for value in values]
         return b"".join([part for text in parts for part in (_LENGTH.pack(len(text)), text)])
     kind = _NUMBERS[datatype]
+    if datatype == _BF16:
+        numbers = np.array(values, np.float64)  # null is NaN
+        is_held = ~(np.abs(numbers) > datatypes.LARGEST[_BF16])
+        return datatypes.to_bf16(numbers).tobytes() if is_held.all() else None
     if kind.kind != "f" and None in values or datatype == "BOOL" and not all(isinstance(one, bool) for one in values):
         return None
     try:

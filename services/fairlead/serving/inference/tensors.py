@@ -23,7 +23,7 @@ import pydantic_core
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.serving.formats.datatypes import EXACT, FORMATS, INT64, INTEGERS, LARGEST_FP32
+from fairlead.serving.formats.datatypes import EXACT, FORMATS, INT64, INTEGERS, LARGEST
 from fairlead.serving.inference import duplicates
 from fairlead.serving.inputs.image_field import MEDIA
 
@@ -104,7 +104,8 @@ def _number(part: dict[str, Any]) -> str | None:
     kind, named = part.get("type"), FORMATS.get(part.get("format", ""), "")
     low, high = part.get("minimum", -math.inf), part.get("maximum", math.inf)
     if kind == "number":
-        return "FP32" if named == "FP32" and low >= -LARGEST_FP32 and high <= LARGEST_FP32 else "FP64"
+        largest = LARGEST.get(named, -math.inf)
+        return named if low >= -largest and high <= largest else "FP64"
     if kind != "integer":
         return None
     if named in INTEGERS and INTEGERS[named][0] <= low and high <= INTEGERS[named][1]:

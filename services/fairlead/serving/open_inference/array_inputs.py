@@ -16,8 +16,16 @@ from fairlead.serving.formats.array_rows import ArrayRow
 from fairlead.serving.inference import binary_tensors, contract, tensors
 from fairlead.serving.open_inference.messages import InputTensor
 
-COPIES = 2
-"""How often the bytes of such a body are in memory: as the body, and as the array of the batch."""
+COPIES, COPIES_OF_BF16 = 2, 6
+"""How often the bytes of such an input are in memory: in the body, and in the array of the batch. Those of BF16 also as
+float32, of twice the size, in the rows and in the batch."""
+
+
+def memory(inputs: Sequence[InputTensor], raw: Mapping[int, memoryview]) -> int:
+    """The bytes that the rows of such a request need."""
+    return sum(
+        len(part) * (COPIES_OF_BF16 if inputs[index].datatype == "BF16" else COPIES) for index, part in raw.items()
+    )
 
 
 class ArrayInputs:

@@ -132,7 +132,7 @@ class OpenInference:
             for index, one in enumerate(inputs)
         ]
         if (found := self._arrays.rows(self._named(inputs), raw)) is not None:
-            return found, array_inputs.COPIES * sum(map(len, raw.values()))
+            return found, array_inputs.memory(inputs, raw)
         elements = binary_form.elements(inputs, raw, self._files, self._terms.limits.values)
         return self._rows(
             [one.model_copy(update={"data": elements.get(index, one.data)}) for index, one in enumerate(inputs)]

@@ -25,6 +25,17 @@ VALUES = (
 )
 
 
+def nearest(number: float, datatype: str) -> float:
+    """The nearest number of a float type, worked out from the two BF16 numbers around a float32 number."""
+    if datatype != "BF16" or not math.isfinite(number):
+        return float({"FP16": np.float16, "FP32": np.float32}.get(datatype, np.float64)(number))
+    (bits,) = np.array([number], np.float32).view(np.uint32).tolist()
+    around = [upper for upper in (bits >> 16, (bits >> 16) + 1) if upper & 0x7F80 != 0x7F80]
+    values = {upper: float(np.array([upper << 16], np.uint32).view(np.float32)[0]) for upper in around}
+    exact = float(np.float32(number))
+    return values[min(values, key=lambda upper: (abs(values[upper] - exact), upper % 2))]
+
+
 class Says:
     """An estimator that returns what a test gives it, and keeps the array that it got."""
 
@@ -104,8 +115,8 @@ def test_numbers_keep_their_values_or_fail(values: list[Any], datatype: str, as_
     except errors.ModelFailed:
         return
     for before, after in zip(array.tolist(), found, strict=True):
-        if datatype == "FP32" and isinstance(before, float):
-            before = float(np.float32(before))
+        if isinstance(before, float):
+            before = nearest(before, datatype)
         assert before == after or (math.isnan(before) and math.isnan(after))
 
 
@@ -156,3 +167,28 @@ def test_an_integer_reaches_the_estimator_as_it_is_or_is_refused(inputs: list[st
         return
     answers(stated, estimator, [row])
     assert int(estimator.got[0, 0]) == value
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+@example(1.00390625)  # between two, of which the lower is even
+@example(1.01171875)  # between two, of which the upper is even
+@example(0.0)
+@example(-1e-45)
+def test_bf16_is_the_nearest_number(number: float) -> None:
+    if abs(number) <= datatypes.LARGEST["BF16"]:
+        bits = datatypes.to_bf16(np.array([number]))
+        assert (bits.dtype.itemsize, datatypes.from_bf16(bits).tolist()) == (2, [nearest(number, "BF16")])
+
+
+def test_bf16_keeps_the_shape_nan_and_infinity_of_an_array() -> None:
+    given = np.array([[math.nan, math.inf, -math.inf], [1, -0.0, 2**-133]])
+    found = datatypes.from_bf16(datatypes.to_bf16(given))
+    np.testing.assert_array_equal(found, given.astype(np.float32))
+
+
+@pytest.mark.parametrize(("datatype", "got"), [("FP16", 0.0999755859375), ("BF16", 0.10009765625)])
+def test_an_estimator_gets_the_rounded_fraction_as_float32(datatype: str, got: float) -> None:
+    estimator = Says([1])
+    stated = manifest([{"name": "x", "datatype": datatype}], [{"name": "y", "datatype": "FP64"}])
+    answers(stated, estimator, [{"x": 0.1}])
+    assert (estimator.got.dtype, estimator.got.tolist()) == (np.float32, [[got]])

@@ -112,7 +112,7 @@ def _is_held(value: int | float, declared: str, datatype: str) -> bool:
         return low <= value <= high and value == int(value)
     if datatype in datatypes.INTEGERS:
         return abs(value) <= datatypes.EXACT[declared]
-    return declared == "FP64" or abs(value) <= datatypes.LARGEST_FP32
+    return abs(value) <= datatypes.LARGEST.get(declared, math.inf)
 
 
 @pytest.mark.parametrize("datatype", ["BOOL", "BYTES", "FP128", "fp64"])
