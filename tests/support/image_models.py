@@ -24,6 +24,7 @@ class Quarters:
     inputs: None = None
     outputs: None = None
     unstated: frozenset[str] = frozenset()
+    is_called_by_row = False
 
     def read(self, artifact: Path) -> Any:
         """Itself."""

@@ -31,7 +31,7 @@ OF = {
 }
 """The module of tests/support/formats with the cases of each library."""
 NAMES = (
-    *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns", "onnx-half"),
+    *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns", "onnx-half", "onnx-one-image", "onnx-whole"),
     *("xgboost-columns", "xgboost-classes", "lightgbm-columns"),
     *("skops-line", "skops-forest"),
     *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export", "torch-script"),

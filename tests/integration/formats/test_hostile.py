@@ -57,7 +57,10 @@ SENTENCES: dict[str, tuple[Callable[[], bytes], str]] = {
     "operator that does not exist": (lambda: hostile.one_node("Evil"), "No Op registered for Evil"),
     "missing weights": (lambda: hostile.without_weights(), "cannot load"),
     "weights of another size": (lambda: hostile.wrong_weights(), "cannot load"),
-    "a fixed batch": (lambda: hostile.shaped(1, 3), "has the fixed size 1 where the rows of a batch must be"),
+    "a batch beside a fixed tensor": (
+        lambda: hostile.added(("rows", 3), (1, 3)),
+        "has the fixed size 1 where the rows of a batch must be",
+    ),
     "a huge row": (lambda: hostile.shaped("rows", 2**31, 2**31), "values in each row, more than 4194304"),
     "brain floats": (lambda: hostile.shaped("rows", 3, element=16), "Add a Cast to FLOAT"),
     "a map": (lambda: onnx_files.model([onnx_files.value("x", ["n", 3])], [onnx_files.value("y", [], 0)]), "zipmap"),

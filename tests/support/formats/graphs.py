@@ -108,12 +108,33 @@ def half() -> tuple[Any, dict[str, np.ndarray]]:
     return made, {"x": weight(ROWS, 3).astype(np.float16)}
 
 
+def one_image() -> tuple[Any, dict[str, np.ndarray]]:
+    """The image model, exported for a batch of one."""
+    made, arrays = image()
+    for value in (*made.graph.input, *made.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return made, arrays
+
+
+def whole() -> tuple[Any, dict[str, np.ndarray]]:
+    """The product of two matrices: no dimension of them is the rows."""
+    sizes = {"a": (2, 3), "b": (3, 4), "scale": (), "y": (2, 4)}
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in sizes.items()}
+    nodes = [helper.make_node("MatMul", ["a", "b"], ["p"]), helper.make_node("Mul", ["p", "scale"], ["y"])]
+    made = model(nodes, [values["a"], values["b"], values["scale"]], [values["y"]], {})
+    return made, {name: weight(ROWS, *sizes[name]) for name in ("a", "b", "scale")}
+
+
+CALLED_BY_ROW = {"onnx-one-image": slice(0, 1), "onnx-whole": 0}
+"""The models that take one row in a call, and what of a row's array they take."""
 MADE: dict[str, Callable[[], tuple[Any, dict[str, np.ndarray]]]] = {
     "onnx-dense": dense,
     "onnx-image": image,
     "onnx-sequence": sequence,
     "onnx-columns": columns,
     "onnx-half": half,
+    "onnx-one-image": one_image,
+    "onnx-whole": whole,
 }
 
 
@@ -126,7 +147,14 @@ def case(name: str, folder: Path) -> Case:
     names = [output.name for output in session.get_outputs()]
 
     def own(given: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-        return as_rows(dict(zip(names, session.run(None, given), strict=True)))
+        if name not in CALLED_BY_ROW:
+            return as_rows(dict(zip(names, session.run(None, given), strict=True)))
+        part, found = CALLED_BY_ROW[name], []
+        for place in range(ROWS if len(next(iter(given.values()))) > 1 else 1):
+            row = {key: np.asarray(array[place : place + 1][part]) for key, array in given.items()}
+            outputs = [np.asarray(one) if part else np.asarray(one)[np.newaxis] for one in session.run(None, row)]
+            found += as_rows(dict(zip(names, outputs, strict=True)))
+        return found
 
     return Case({"format": "onnx"}, made, as_rows(arrays), arrays, own)
 

@@ -34,6 +34,17 @@ def shaped(*shape: int | str, element: int = 1) -> bytes:
     return _model([("Identity", ["x"], ["y"])], shape, element=element)
 
 
+def added(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> bytes:
+    """A model that adds its inputs `x` and `w`, of these shapes."""
+    from onnx import TensorProto, helper  # noqa: PLC0415
+
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", one), ("w", other))]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, one)
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "graph", inputs, [output])
+    opsets = [helper.make_opsetid("", 17)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+
+
 def one_node(operator: str, domain: str = "") -> bytes:
     """A model of one operator."""
     return _model([(operator, ["x"], ["y"])], ("rows", 3), domain=domain)

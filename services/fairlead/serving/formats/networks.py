@@ -44,11 +44,13 @@ class Network(Protocol):
 
     Arrays of BF16 have the type `datatypes.BF16` where it gets them, and may have any where it returns them.
     `inputs` and `outputs` are those that it states, or None; the answers of outputs in `unstated` have to show theirs.
+    One with `is_called_by_row` takes batches of one row only.
     """
 
     inputs: tuple[Tensor, ...] | None
     outputs: tuple[Tensor, ...] | None
     unstated: frozenset[str]
+    is_called_by_row: bool
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs for one batch. May raise any exception."""
@@ -177,7 +179,12 @@ class Networked(Model[BaseModel, BaseModel]):
         self._read: Callable[[Any], list[BaseModel]] = TypeAdapter(list[self.answer_type]).validate_python  # type: ignore[name-defined]
 
     def predict(self, rows: list[BaseModel]) -> list[BaseModel]:
-        """Call the network once for the whole batch, or once for each shape of rows that are of different ones."""
+        """Call the network once for the whole batch, or once for each shape of rows that are of different ones.
+
+        A network that was exported for one row is called once for each.
+        """
+        if self._network.is_called_by_row:
+            return [answer for row in rows for answer in self._computed([row])]
         if not self._open or len(rows) == 1:
             return self._computed(rows)
         groups: dict[Any, list[int]] = {}

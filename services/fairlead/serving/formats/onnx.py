@@ -22,6 +22,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
 from fairlead.serving.formats import base, networks, onnx_file, shared_dimensions
+from fairlead.serving.formats.row_forms import RowForm, row_form
 
 ELEMENTS: Mapping[int, str] = MappingProxyType(
     {
@@ -52,12 +53,15 @@ class Onnx:
     def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The inputs and outputs of the graph. Raises Invalid if one of them cannot be a field."""
         graph = onnx_file.read(_model(artifact))
-        outputs = (_tensor("output", one) for one in graph.outputs)
-        return _inputs(graph), networks.distinct("format 'onnx': output", outputs)
+        form = _row_form(graph)
+        outputs = (_tensor("output", one, form) for one in graph.outputs)
+        return _inputs(graph, form), networks.distinct("format 'onnx': output", outputs)
 
     def dimensions(self, artifact: Path) -> shared_dimensions.Names:
         """The names of the dimensions of each input. Raises Invalid if the file is damaged, or OSError."""
-        return {networks.field_name(one.name): one.dimensions for one in onnx_file.read(_model(artifact)).inputs}
+        graph = onnx_file.read(_model(artifact))
+        rows = ("",) if _row_form(graph) is RowForm.A_WHOLE_CALL else ()
+        return {networks.field_name(one.name): (*rows, *one.dimensions) for one in graph.inputs}
 
     def read(self, artifact: Path) -> Any:
         """Start a session of onnxruntime. Raises Invalid if the file is damaged, or onnxruntime cannot compute it."""
@@ -95,9 +99,12 @@ class _Session:
     """A session of onnxruntime, called with the names of the fields."""
 
     def __init__(self, session: Any, graph: onnx_file.Graph) -> None:
-        self.inputs = _inputs(graph)
+        form = _row_form(graph)
+        self.is_called_by_row = form.is_a_call
+        self._takes_one_whole = form is RowForm.A_WHOLE_CALL
+        self.inputs = _inputs(graph, form)
         # A manifest may name some of the outputs, so one that cannot be served by its graph's word alone is no error.
-        self.outputs = tuple(_usable(graph.outputs))
+        self.outputs = tuple(_usable(graph.outputs, form))
         self.unstated = frozenset(map(networks.field_name, (one.name for one in graph.outputs))) - {
             one.name for one in self.outputs
         }
@@ -108,11 +115,13 @@ class _Session:
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs. Raises ModelFailed with onnxruntime's reason."""
         given = {self._inputs[name]: array for name, array in arrays.items()}
+        if self._takes_one_whole:
+            given = {name: array[0, ...] for name, array in given.items()}
         try:
             found: Sequence[Any] = self._run([self._outputs[name] for name in wanted], given)
         except Exception as cause:
             raise errors.ModelFailed(f"onnxruntime cannot compute these rows: {said(cause)}") from None
-        return found
+        return [np.asarray(one)[np.newaxis] for one in found] if self._takes_one_whole else found
 
 
 def said(cause: Exception) -> str:
@@ -145,17 +154,21 @@ def _model(artifact: Path) -> Path:
     return found[0]
 
 
-def _inputs(graph: onnx_file.Graph) -> tuple[Tensor, ...]:
-    return networks.distinct("format 'onnx': input", (_tensor("input", one) for one in graph.inputs))
+def _row_form(graph: onnx_file.Graph) -> RowForm:
+    return row_form([one.shape for one in graph.inputs], [one.shape for one in graph.outputs])
 
 
-def _usable(outputs: Sequence[onnx_file.Value]) -> Iterator[Tensor]:
+def _inputs(graph: onnx_file.Graph, form: RowForm) -> tuple[Tensor, ...]:
+    return networks.distinct("format 'onnx': input", (_tensor("input", one, form) for one in graph.inputs))
+
+
+def _usable(outputs: Sequence[onnx_file.Value], form: RowForm) -> Iterator[Tensor]:
     for one in outputs:
         with suppress(errors.Invalid):
-            yield _tensor("output", one)
+            yield _tensor("output", one, form)
 
 
-def _tensor(part: str, value: onnx_file.Value) -> Tensor:
+def _tensor(part: str, value: onnx_file.Value, form: RowForm) -> Tensor:
     where = f"format 'onnx': {part}"
     if value.element == 0:
         raise errors.Invalid(
@@ -167,7 +180,8 @@ def _tensor(part: str, value: onnx_file.Value) -> Tensor:
             f"{where} {value.name!r} has elements of the type {value.element} of ONNX, which no datatype stands for",
             hint="Add a Cast to FLOAT at the graph's inputs and outputs: the weights may stay in half precision.",
         )
-    return networks.tensor(where, value.name, datatype, value.shape)
+    shape = None if value.shape is None else form.in_batches(value.shape)
+    return networks.tensor(where, value.name, datatype, shape)
 
 
 def _hint(graph: onnx_file.Graph, text: str) -> str:

@@ -54,6 +54,7 @@ class Module:
     """
 
     unstated: frozenset[str] = frozenset()
+    is_called_by_row = False
 
     def __init__(
         self,

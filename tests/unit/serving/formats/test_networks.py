@@ -27,6 +27,7 @@ class Sums:
         self.inputs = None if inputs is None else tuple(inputs)
         self.outputs = None if outputs is None else tuple(outputs)
         self.unstated = frozenset[str]()
+        self.is_called_by_row = False
         self.given: list[Mapping[str, np.ndarray]] = []
         self.result = result
 
@@ -99,6 +100,13 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(
     with pytest.raises(errors.Invalid, match=sentence) as refused:
         answers(Sums([X], [Y]), inputs, outputs, [])
     assert "The model has the" in (refused.value.hint or "")
+
+
+def test_a_network_that_takes_one_row_is_called_once_for_each() -> None:
+    network = Sums([X], [Y])
+    network.is_called_by_row = True
+    assert answers(network, [X], [Y], [{"x": [1, 2]}, {"x": [3, 4]}]) == [{"y": 3.0}, {"y": 7.0}]
+    assert [arrays["x"].tolist() for arrays in network.given] == [[[1, 2]], [[3, 4]]]
 
 
 def test_an_output_may_be_left_out() -> None:

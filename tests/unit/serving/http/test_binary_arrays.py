@@ -33,6 +33,7 @@ class Network:
 
     inputs = outputs = None
     unstated = frozenset[str]()
+    is_called_by_row = False
 
     def __init__(self) -> None:
         self.given: Mapping[str, np.ndarray] = {}
