@@ -11,6 +11,7 @@ import numpy as np
 
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.formats import networks
+from fairlead.serving.formats.row_forms import RowForm
 from support.small_models import Served
 
 LABELS = ("upper left", "upper right", "lower left", "lower right")
@@ -24,7 +25,7 @@ class Quarters:
     inputs: None = None
     outputs: None = None
     unstated: frozenset[str] = frozenset()
-    is_called_by_row = False
+    row_form = RowForm.OF_A_BATCH
 
     def read(self, artifact: Path) -> Any:
         """Itself."""

@@ -67,3 +67,33 @@ def test_nothing_is_left_of_a_network_that_mixes_rows(tmp_path: Path, onnx: Any,
     with pytest.raises(errors.ModelFailed, match="differently in a batch than alone"):
         new.command("mixes", tmp_path / "mixes.onnx", None, None, None, "1.0.0", tmp_path / "out")
     assert not list((tmp_path / "out").rglob("fairlead.yaml"))
+
+
+def exported(torch: Any, file: Path, example: Any, *, is_open: bool) -> Path:
+    """A file of torch.export: a module that returns a dictionary, with rows or for one call."""
+
+    class Net(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return {"label": x.argmax(1), "half": x.to(torch.bfloat16)}
+
+    shapes = {"x": {0: torch.export.Dim("rows")}} if is_open else None
+    torch.export.save(torch.export.export(Net(), (example,), dynamic_shapes=shapes), file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("example", "is_open", "shape"), [((2, 3), True, (-1, 3)), ((1, 3), False, (-1, 3)), ((2, 3), False, (-1, 2, 3))]
+)
+def test_a_graph_of_torch_export_names_its_inputs_and_outputs(
+    tmp_path: Path, torch: Any, example: tuple[int, int], is_open: bool, shape: tuple[int, ...]
+) -> None:
+    file = exported(torch, tmp_path / "net.pt2", torch.zeros(example), is_open=is_open)
+    with pytest.raises(errors.Refused, match="a graph of torch.export, which is code. Its sha256 is"):
+        new.command("net", file, None, None, None, "1.0.0", tmp_path / "out")
+    new.command("net", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
+    made = load_folder(tmp_path / "out/net/1.0.0")
+    assert [(one.name, one.datatype, one.shape) for one in made.manifest.inputs] == [("x", "FP32", shape)]
+    half = ("half", "FP32", shape)
+    label = ("label", "INT64", shape[:-1] if len(shape) == 2 else (-1, 2))
+    assert [(one.name, one.datatype, one.shape) for one in made.manifest.outputs] == [label, half]
+    assert len(made.golden) == 8

@@ -162,12 +162,14 @@ def test_an_exported_graph_is_code_so_its_digest_is_checked_first(torch: Any, tm
     assert not mark.exists()
 
 
-def test_an_exported_graph_that_is_cut_off_or_takes_one_row_only_is_refused(torch: Any, tmp_path: Path) -> None:
+def test_an_exported_graph_that_is_cut_off_or_takes_another_row_is_refused(torch: Any, tmp_path: Path) -> None:
     written = io.BytesIO()
     torch.export.save(torch.export.export(torch.nn.Linear(2, 1), (torch.zeros(3, 2),)), written)
     stated: dict[str, Any] = {"format": "torch-export", "entry": None}
     assert "cannot load model.pt" in refused(folder(tmp_path / "cut", written.getvalue()[:2000], **stated))
-    assert "has the fixed size 3 where the rows" in refused(folder(tmp_path / "fixed", written.getvalue(), **stated))
+    stated["inputs"] = [{"name": "input", "datatype": "FP32", "shape": [-1, 2]}]
+    found = refused(folder(tmp_path / "whole", written.getvalue(), **stated))
+    assert "input is FP32 [-1, 2], and in the model FP32 [-1, 3, 2]" in found
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def whole() -> tuple[Any, dict[str, np.ndarray]]:
     return made, {name: weight(ROWS, *sizes[name]) for name in ("a", "b", "scale")}
 
 
-CALLED_BY_ROW = {"onnx-one-image": slice(0, 1), "onnx-whole": 0}
+CALLED_BY_ROW: dict[str, int | slice] = {"onnx-one-image": slice(0, 1), "onnx-whole": 0}
 """The models that take one row in a call, and what of a row's array they take."""
 MADE: dict[str, Callable[[], tuple[Any, dict[str, np.ndarray]]]] = {
     "onnx-dense": dense,
@@ -149,7 +149,8 @@ def case(name: str, folder: Path) -> Case:
     def own(given: dict[str, np.ndarray]) -> list[dict[str, Any]]:
         if name not in CALLED_BY_ROW:
             return as_rows(dict(zip(names, session.run(None, given), strict=True)))
-        part, found = CALLED_BY_ROW[name], []
+        part: Any = CALLED_BY_ROW[name]
+        found: list[dict[str, Any]] = []
         for place in range(ROWS if len(next(iter(given.values()))) > 1 else 1):
             row = {key: np.asarray(array[place : place + 1][part]) for key, array in given.items()}
             outputs = [np.asarray(one) if part else np.asarray(one)[np.newaxis] for one in session.run(None, row)]

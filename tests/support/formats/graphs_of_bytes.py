@@ -38,7 +38,9 @@ def added(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> bytes:
     """A model that adds its inputs `x` and `w`, of these shapes."""
     from onnx import TensorProto, helper  # noqa: PLC0415
 
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", one), ("w", other))]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", one), ("w", other))
+    ]
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, one)
     graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "graph", inputs, [output])
     opsets = [helper.make_opsetid("", 17)]

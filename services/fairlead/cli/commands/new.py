@@ -28,7 +28,7 @@ def command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="The estimator, of joblib, pickle or skops, or a file of a booster, ONNX or Keras.",
+            help="The estimator, of joblib, pickle or skops, or a file of a booster, ONNX, Keras or torch.export.",
         ),
     ],
     sha256: Annotated[
@@ -52,7 +52,8 @@ def command(
     The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. From 100
     rows on, --data also gives the folder a reference profile, by which the service measures drift. Reading
     a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
-    folder is written again and has another one. Files of skops, ONNX, Keras (not *.h5) and of boosters are no code.
+    folder is written again and has another one. Files of skops, ONNX, Keras (not *.h5) and of boosters are no code;
+    *.pt2 are.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write

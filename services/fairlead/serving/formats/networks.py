@@ -31,6 +31,7 @@ from fairlead.serving.formats import (
     shared_dimensions,
     top_labels,
 )
+from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.inputs import pixel_arrays
 
 MAX_VALUES = 2**22
@@ -44,16 +45,16 @@ class Network(Protocol):
 
     Arrays of BF16 have the type `datatypes.BF16` where it gets them, and may have any where it returns them.
     `inputs` and `outputs` are those that it states, or None; the answers of outputs in `unstated` have to show theirs.
-    One with `is_called_by_row` takes batches of one row only.
+    `row_form` says what a row is of the tensors that `run` takes and returns.
     """
 
     inputs: tuple[Tensor, ...] | None
     outputs: tuple[Tensor, ...] | None
     unstated: frozenset[str]
-    is_called_by_row: bool
+    row_form: RowForm
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
-        """The wanted outputs for one batch. May raise any exception."""
+        """The wanted outputs of one call. May raise any exception."""
 
 
 def field_name(name: str) -> str:
@@ -183,7 +184,7 @@ class Networked(Model[BaseModel, BaseModel]):
 
         A network that was exported for one row is called once for each.
         """
-        if self._network.is_called_by_row:
+        if self._network.row_form.is_a_call:
             return [answer for row in rows for answer in self._computed([row])]
         if not self._open or len(rows) == 1:
             return self._computed(rows)
@@ -199,7 +200,7 @@ class Networked(Model[BaseModel, BaseModel]):
 
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
         arrays = {name: read(rows) for name, read in self._readers}
-        results = self._network.run(arrays, self._wanted)
+        results = self._network.row_form.run(self._network.run, arrays, self._wanted)
         columns = [values(result, len(rows)) for values, result in zip(self._columns, results, strict=True)]
         names = self._wanted
         try:

@@ -99,9 +99,7 @@ class _Session:
     """A session of onnxruntime, called with the names of the fields."""
 
     def __init__(self, session: Any, graph: onnx_file.Graph) -> None:
-        form = _row_form(graph)
-        self.is_called_by_row = form.is_a_call
-        self._takes_one_whole = form is RowForm.A_WHOLE_CALL
+        self.row_form = form = _row_form(graph)
         self.inputs = _inputs(graph, form)
         # A manifest may name some of the outputs, so one that cannot be served by its graph's word alone is no error.
         self.outputs = tuple(_usable(graph.outputs, form))
@@ -115,13 +113,11 @@ class _Session:
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs. Raises ModelFailed with onnxruntime's reason."""
         given = {self._inputs[name]: array for name, array in arrays.items()}
-        if self._takes_one_whole:
-            given = {name: array[0, ...] for name, array in given.items()}
         try:
             found: Sequence[Any] = self._run([self._outputs[name] for name in wanted], given)
         except Exception as cause:
             raise errors.ModelFailed(f"onnxruntime cannot compute these rows: {said(cause)}") from None
-        return [np.asarray(one)[np.newaxis] for one in found] if self._takes_one_whole else found
+        return found
 
 
 def said(cause: Exception) -> str:

@@ -1,14 +1,17 @@
 """What a row is of a network: which part of the tensors that one call takes.
 
-The first dimension of every input is open if the network was exported for batches. Others are exported for one call. If
-the first dimension of every tensor is 1, that is a batch of one, and the row is what is in it. If not, the row is all of
-what a call takes. Then each row is a call of its own.
+The first dimension of every input is open if the network was exported for batches. Others are exported for one call,
+and each row is a call of its own. If the first dimension of every tensor is 1, that is a batch of one, and the row is
+what is in it. If not, the row is all of what a call takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import Any
+
+import numpy as np
 
 Shape = tuple[int | None, ...]
 """None for an open dimension."""
@@ -35,6 +38,18 @@ class RowForm(Enum):
                 return (None, *shape[1:])
             case RowForm.A_WHOLE_CALL:
                 return (None, *shape)
+
+    def run(
+        self,
+        call: Callable[[Mapping[str, np.ndarray], Sequence[str]], Sequence[Any]],
+        arrays: Mapping[str, np.ndarray],
+        wanted: Sequence[str],
+    ) -> Sequence[Any]:
+        """What `call` returns for arrays whose first dimension is the rows, with that dimension."""
+        if self is not RowForm.A_WHOLE_CALL:
+            return call(arrays, wanted)
+        row = {name: array[0, ...] for name, array in arrays.items()}
+        return [np.asarray(one)[np.newaxis] for one in call(row, wanted)]
 
 
 def row_form(inputs: Sequence[Shape | None], outputs: Sequence[Shape | None]) -> RowForm:

@@ -14,7 +14,8 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
-from fairlead.serving.formats import networks, torch_runtime
+from fairlead.serving.formats import networks, shared_dimensions, torch_runtime
+from fairlead.serving.formats.row_forms import RowForm, Shape, row_form
 
 NAME = "torch-export"
 DATATYPES: Mapping[str, str] = MappingProxyType(
@@ -29,27 +30,30 @@ DATATYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The types of PyTorch's tensors, each with its datatype."""
+_HALF = ("bfloat16", "float16")
+"""The types that an output is answered in FP32 of."""
 
 
 class TorchExport:
     """`format: torch-export`: a file `.pt2` of `torch.export.save`."""
 
+    def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The inputs and outputs of the graph. Loads it, and so runs its code. Raises Invalid."""
+        return _signature(_program(torch_runtime.library(NAME), artifact))[:2]
+
+    def dimensions(self, artifact: Path) -> shared_dimensions.Names:
+        """None: the graph checks its own dimensions."""
+        return {}
+
     def read(self, artifact: Path) -> Any:
         """The module of the graph, ready to be called. Raises Invalid if the file is damaged, or takes no batch."""
         torch = torch_runtime.library(NAME)
         where = torch_runtime.device(torch)
-        try:
-            program = torch.export.load(artifact)
-        except Exception as cause:  # it has no class for its errors
-            raise errors.Invalid(
-                f"format '{NAME}': PyTorch {torch.__version__} cannot load {artifact.name}: "
-                f"{' '.join(str(cause).split())[:300]}",
-                hint="Export it again with the PyTorch that serves it: torch.export.save(program, PATH).",
-            ) from None
-        inputs = _inputs(program)
+        program = _program(torch, artifact)
+        inputs, _, form = _signature(program)
         if where != "cpu":
             program = torch.export.passes.move_to_device_pass(program, where)
-        return torch_runtime.Module(torch, program.module(), where, inputs)
+        return torch_runtime.Module(torch, program.module(), where, inputs, row_form=form)
 
     def write(self, value: Any, artifact: Path) -> None:
         """Write an ExportedProgram, or copy a file."""
@@ -66,22 +70,53 @@ class TorchExport:
             torch.export.save(value, file)
 
 
-def _inputs(program: Any) -> tuple[Tensor, ...]:
-    """The inputs of the graph, in their order. Raises Invalid if one of them is no tensor with open rows."""
-    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    names = program.graph_signature.user_inputs
+def _program(torch: Any, artifact: Path) -> Any:
+    try:
+        return torch.export.load(artifact)
+    except Exception as cause:  # it has no class for its errors
+        raise errors.Invalid(
+            f"format '{NAME}': PyTorch {torch.__version__} cannot load {artifact.name}: "
+            f"{' '.join(str(cause).split())[:300]}",
+            hint="Export it again with the PyTorch that serves it: torch.export.save(program, PATH).",
+        ) from None
+
+
+def _signature(program: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], RowForm]:
+    """The inputs and outputs of the graph, in their order, and what a row is. Raises Invalid if one is no tensor."""
     if program.call_spec.in_spec.num_leaves != len(program.call_spec.in_spec.children()[0].children()):
         raise errors.Invalid(
             f"format '{NAME}': the module takes arguments by name only, or nested ones",
             hint="Export a module whose `forward` takes tensors by their places.",
         )
-    return networks.distinct(f"format '{NAME}': input", (_tensor(name, nodes.get(name)) for name in names))
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    taken = [(str(name), values.get(name)) for name in program.graph_signature.user_inputs]
+    returned = [values.get(name) for name in program.graph_signature.user_outputs]
+    form = row_form([_shape(value) for _, value in taken], [_shape(value) for value in returned])
+    parts = {"input": taken, "output": list(zip(_output_names(program, len(returned)), returned, strict=True))}
+    inputs, outputs = (
+        networks.distinct(f"format '{NAME}': {part}", [_tensor(part, name, value, form) for name, value in those])
+        for part, those in parts.items()
+    )
+    return inputs, outputs, form
 
 
-def _tensor(name: Any, node: Any) -> Tensor:
-    where = f"format '{NAME}': input"
-    value: Any = None if node is None else node.meta.get("val")
-    datatype = DATATYPES.get(str(getattr(value, "dtype", "")).removeprefix("torch."))
-    if datatype is None:
-        raise errors.Invalid(f"{where} {str(name)!r} is no tensor of a type that a datatype stands for")
-    return networks.tensor(where, name, datatype, [size if isinstance(size, int) else None for size in value.shape])
+def _output_names(program: Any, count: int) -> list[str]:
+    """The keys of the dictionary that `forward` returns, or made-up names."""
+    returned = program.call_spec.out_spec
+    if returned.type is dict and returned.num_leaves == len(returned.context):
+        return [str(key) for key in returned.context]
+    return ["output"] if count == 1 else [f"output_{place}" for place in range(count)]
+
+
+def _shape(value: Any) -> Shape | None:
+    sizes = getattr(value, "shape", None)
+    return None if sizes is None else tuple(size if isinstance(size, int) else None for size in sizes)
+
+
+def _tensor(part: str, name: str, value: Any, form: RowForm) -> Tensor:
+    where = f"format '{NAME}': {part}"
+    kind, shape = str(getattr(value, "dtype", "")).removeprefix("torch."), _shape(value)
+    datatype = "FP32" if part == "output" and kind in _HALF else DATATYPES.get(kind)
+    if datatype is None or shape is None:
+        raise errors.Invalid(f"{where} {name!r} is no tensor of a type that a datatype stands for")
+    return networks.tensor(where, name, datatype, form.in_batches(shape))

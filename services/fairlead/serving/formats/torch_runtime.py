@@ -16,6 +16,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
 from fairlead.serving.formats import base, datatypes
+from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.settings import ENV_PREFIX
 
 DEVICE = f"{ENV_PREFIX}DEVICE"
@@ -54,7 +55,6 @@ class Module:
     """
 
     unstated: frozenset[str] = frozenset()
-    is_called_by_row = False
 
     def __init__(
         self,
@@ -64,8 +64,10 @@ class Module:
         inputs: tuple[Tensor, ...] | None = None,
         *,
         by_name: bool = False,
+        row_form: RowForm = RowForm.OF_A_BATCH,
     ) -> None:
         self.inputs = inputs
+        self.row_form = row_form
         self.outputs: tuple[Tensor, ...] | None = None
         self._torch, self._call, self._where, self._by_name = torch, call, where, by_name
 

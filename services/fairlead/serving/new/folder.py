@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts import requirements
 from fairlead.contracts.formats import runs_code
-from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.manifest import Artifact, Manifest
 from fairlead.contracts.parsing import parse_yaml
-from fairlead.serving.formats import declared, golden
+from fairlead.serving.formats import artifact, declared, golden
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
@@ -94,11 +95,22 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
     if not file.is_dir():
         trained_file.start_of(file)
         if runs_code(stated["format"]):
-            trained_file.check_trusted(file, sha256, "a file of HDF5, which may hold code")
+            trained_file.check_trusted(file, sha256, network.CODE[stated["format"]])
         elif sha256 is not None:
             trained_file.check_digest(file, sha256)
-    made = network.write(folder, stated, file)
+    with _private_copy(file, sha256) as copy:
+        made = network.write(folder, stated, copy)
     return Written(folder, _artifact(made), len(made.golden), 0)
+
+
+@contextlib.contextmanager
+def _private_copy(file: Path, sha256: str | None) -> Iterator[Path]:
+    """The file as its digest says it is: nobody can exchange it between the comparison and the reading."""
+    if sha256 is None or file.is_dir():
+        yield file
+        return
+    with artifact.checked(file.resolve().parent, Artifact(path=file.resolve().name, sha256=sha256.lower())) as copy:
+        yield copy
 
 
 def _artifact(made: ModelFolder) -> str:

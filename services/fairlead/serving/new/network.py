@@ -1,7 +1,7 @@
-"""Files of networks: writes the folder of an ONNX or Keras file, and says of the others what a folder of them needs.
+"""Files of networks: writes the folder of one that names its inputs and outputs, and says of others what they lack.
 
-These files name their inputs and outputs and run no code. A file of PyTorch does not: weights have neither a class nor
-inputs, and an exported graph is code that somebody has to trust first.
+Those are files of ONNX, of Keras and of torch.export. Other files of PyTorch have the weights of a network, but neither
+its class nor its inputs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ _WEIGHTS = (
     'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-state-dict", "entry": "net:Class", '
     '"inputs": [...], "outputs": [...]}}, Path("{file}"), code=[Path("net.py")])'
 )
-_GRAPH = (
-    'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-export", "inputs": [...], '
-    '"outputs": [...]}}, Path("{file}"))'
-)
-_SUFFIXES = {".onnx": "onnx", ".keras": "keras", ".h5": "keras-h5", ".hdf5": "keras-h5"}
+_SUFFIXES = {".onnx": "onnx", ".keras": "keras", ".h5": "keras-h5", ".hdf5": "keras-h5", ".pt2": "torch-export"}
+CODE = {"keras-h5": "a file of HDF5, which may hold code", "torch-export": "a graph of torch.export, which is code"}
+"""What the files are whose digest has to be stated."""
 _PAGE = "Write its folder in Python: {call}. docs/formats-torch.md shows it whole."
 
 
@@ -41,24 +39,20 @@ def format_of(file: Path) -> str | None:
 
 def check_none_of_pytorch(file: Path) -> None:
     """Raise Invalid for a file of PyTorch or of safetensors. The hint says what to write instead."""
-    names = _names(file)
-    inner = {name.partition("/")[2] for name in names}
-    call = _WEIGHTS
+    inner = {name.partition("/")[2] for name in _names(file)}
     if "constants.pkl" in inner:
         raise errors.Invalid(
             f"{file} is a TorchScript archive, which PyTorch has deprecated",
             hint="Save the weights where it was trained: torch.save(module.state_dict(), PATH). Or serve it with "
             "`format: torchscript`: docs/formats-torch.md",
         )
-    if file.suffix.lower() == ".pt2":
-        what, call = "a graph of torch.export: the command does not know its outputs", _GRAPH
-    elif "data.pkl" in inner:
+    if "data.pkl" in inner:
         what = "a file of torch.save: it has the weights of a network, but neither its class nor its inputs"
     elif file.suffix.lower() == ".safetensors":
         what = "a file of safetensors: it has the weights of a network, but neither its class nor its inputs"
     else:
         return
-    raise errors.Invalid(f"{file} is {what}", hint=_PAGE.format(call=call.format(file=file.name)))
+    raise errors.Invalid(f"{file} is {what}", hint=_PAGE.format(call=_WEIGHTS.format(file=file.name)))
 
 
 def _names(file: Path) -> list[str]:

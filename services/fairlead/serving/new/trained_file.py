@@ -24,7 +24,10 @@ from fairlead.serving.new import network
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 """How the files begin that joblib writes with `compress`: zlib, gzip, bz2, xz, lzma, lz4."""
-READ = "Files of joblib, pickle, XGBoost, LightGBM, skops, ONNX and Keras (*.skops, *.onnx, *.keras, *.h5) are read."
+READ = (
+    "Files of joblib, pickle, XGBoost, LightGBM, skops, ONNX, Keras and torch.export (*.skops, *.onnx, *.keras, *.h5, "
+    "*.pt2) are read."
+)
 _TRUST = "If you trust who wrote the file, name each type: --trusted TYPE. docs/formats-skops.md says what that means."
 BY_HAND = "For another kind of file, write the folder with a model.py: docs/model-folder.md#writing-one."
 

@@ -12,6 +12,7 @@ import pytest
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.formats import networks, rows
+from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.formats.strict import strict
 
 X = Tensor(name="x", datatype="FP32", shape=(-1, 2))
@@ -27,7 +28,7 @@ class Sums:
         self.inputs = None if inputs is None else tuple(inputs)
         self.outputs = None if outputs is None else tuple(outputs)
         self.unstated = frozenset[str]()
-        self.is_called_by_row = False
+        self.row_form = RowForm.OF_A_BATCH
         self.given: list[Mapping[str, np.ndarray]] = []
         self.result = result
 
@@ -102,11 +103,16 @@ def test_a_manifest_that_does_not_fit_the_network_is_refused(
     assert "The model has the" in (refused.value.hint or "")
 
 
-def test_a_network_that_takes_one_row_is_called_once_for_each() -> None:
-    network = Sums([X], [Y])
-    network.is_called_by_row = True
-    assert answers(network, [X], [Y], [{"x": [1, 2]}, {"x": [3, 4]}]) == [{"y": 3.0}, {"y": 7.0}]
-    assert [arrays["x"].tolist() for arrays in network.given] == [[[1, 2]], [[3, 4]]]
+@pytest.mark.parametrize(
+    ("form", "arrays"),
+    [(RowForm.A_BATCH_OF_ONE, [[[1, 2]], [[3, 4]]]), (RowForm.A_WHOLE_CALL, [[1, 2], [3, 4]])],
+)
+def test_a_network_that_takes_one_row_is_called_once_for_each(form: RowForm, arrays: list[Any]) -> None:
+    network = Sums([X], [Y], None if form is RowForm.A_BATCH_OF_ONE else np.float32(5))
+    network.row_form = form
+    found = answers(network, [X], [Y], [{"x": [1, 2]}, {"x": [3, 4]}])
+    assert found == ([{"y": 3.0}, {"y": 7.0}] if network.result is None else [{"y": 5.0}, {"y": 5.0}])
+    assert [given["x"].tolist() for given in network.given] == arrays
 
 
 def test_an_output_may_be_left_out() -> None:

@@ -19,6 +19,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.formats import networks
 from fairlead.serving.formats.array_rows import ArrayRow
+from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.process.codec import Codec, loads
@@ -33,7 +34,7 @@ class Network:
 
     inputs = outputs = None
     unstated = frozenset[str]()
-    is_called_by_row = False
+    row_form = RowForm.OF_A_BATCH
 
     def __init__(self) -> None:
         self.given: Mapping[str, np.ndarray] = {}

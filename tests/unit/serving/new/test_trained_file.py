@@ -107,7 +107,6 @@ def test_of_a_file_of_pytorch_the_error_says_what_its_folder_needs(tmp_path: Pat
         (zipped(tmp_path / "net.pt", "net/data.pkl"), "has the weights .*, but neither its class", "torch-state-dict"),
         (zipped(tmp_path / "weights.bin", "archive/data.pkl"), "has the weights", '"entry": "net:Class"'),
         (weights, "a file of safetensors", 'Path("net.safetensors")'),
-        (zipped(tmp_path / "net.pt2", "net/models/model.json"), "a graph of torch.export", '"format": "torch-export"'),
         (zipped(tmp_path / "old.pt", "old/constants.pkl", "old/data.pkl"), "TorchScript", "state_dict()"),
     ):
         with pytest.raises(errors.Invalid, match=told) as caught:
