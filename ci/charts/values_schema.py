@@ -111,7 +111,7 @@ def _route_field(field: str) -> Schema:
 def _serving() -> Schema:
     """The settings of a model service, except address, port, TLS and drain, which the chart computes."""
     whole = Settings.model_json_schema()
-    computed = {"host", "port", "service", "folder_sha256", "failure_file", "drain_s", "finish_s"}
+    computed = {"host", "port", "service", "folder_sha256", "check_folder", "failure_file", "drain_s", "finish_s"}
     computed |= {name for name in whole["properties"] if name.startswith("tls_")}
     return _object({to_camel(name): schema for name, schema in whole["properties"].items() if name not in computed})
 

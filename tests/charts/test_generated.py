@@ -73,7 +73,7 @@ def test_defaults_of_a_route_are_those_of_the_contract() -> None:
 
 def test_defaults_of_the_service_are_those_of_its_settings() -> None:
     serving = values_of("model")["workload"]["serving"]
-    computed = {"host", "port", "service", "folder_sha256", "drain_s", "finish_s"}
+    computed = {"host", "port", "service", "folder_sha256", "check_folder", "drain_s", "finish_s"}
     # An image that is older than a setting refuses its variable, so the chart sets these only where its values do.
     newer = {"max_request_values", "max_row_keys", "max_answer_bytes", "receive_s", "max_connections"}
     newer |= {"call_timeout_s", "load_timeout_s", "spill_share", "device", "workers"}

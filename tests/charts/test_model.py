@@ -190,7 +190,7 @@ def test_a_new_version_of_the_chart_does_not_change_pods(tmp_path: Any) -> None:
         ),
         (
             with_version("1.2.0", {"source": {"uri": "https://example.com/a"}}),
-            r"set kind: init, or remove them",
+            r"source\.uri: is for kind init, but kind is baked; set kind: init, or remove uri",
         ),
         (
             with_version("1.2.0", {**FETCHED, "source": {"kind": "init", "uri": "s3://bucket/a"}}),

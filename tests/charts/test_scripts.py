@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -135,6 +135,120 @@ def test_a_bad_archive_leaves_no_folder(tmp_path: Path, files: dict[str, str], c
     assert (tmp_path / "termination-log").read_text() == done.stderr.strip()
     assert not (tmp_path / "model").exists()
     assert not (tmp_path.parent / "outside").exists()
+
+
+# fetch.py with a cache
+
+
+class Site(ThreadingHTTPServer):
+    """A web server with one archive, which counts how often it is asked for it."""
+
+    def __init__(self, content: bytes, pause_s: float = 0) -> None:
+        self.asked = 0
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.asked += 1
+                self.send_response(200)
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[:100])
+                time.sleep(pause_s)  # a download takes time, in which other pods start
+                self.wfile.write(content[100:])
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/iris.tar.gz"
+
+
+CACHED = packed({"fairlead.yaml": "name: iris\n"})
+CACHED_SHA256 = hashlib.sha256(CACHED).hexdigest()
+
+
+def fetch_cached(pod: Path, url: str, cache: Path, size: int = 1 << 20) -> subprocess.CompletedProcess[str]:
+    """One pod with a folder of its own fetches the archive CACHED."""
+    pod.mkdir(exist_ok=True)
+    return run(
+        FETCH,
+        FAIRLEAD_SOURCE=url,
+        FAIRLEAD_ARCHIVE=str(pod / "archive"),
+        FAIRLEAD_FOLDER=str(pod / "model"),
+        FAIRLEAD_SHA256=CACHED_SHA256,
+        FAIRLEAD_CACHE=str(cache),
+        FAIRLEAD_CACHE_BYTES=str(size),
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    return folder
+
+
+def test_of_pods_that_start_at_once_one_downloads_and_the_next_ones_ask_nobody(tmp_path: Path, cache: Path) -> None:
+    with serve_in_background(site := Site(CACHED, pause_s=0.5)):
+        with ThreadPoolExecutor(4) as pods:
+            done = list(pods.map(lambda number: fetch_cached(tmp_path / f"pod{number}", site.url, cache), range(4)))
+        done.append(fetch_cached(tmp_path / "pod4", site.url, cache))
+    assert [one.returncode for one in done] == [0] * 5, done
+    assert site.asked == 1
+    assert all((tmp_path / f"pod{number}/model/fairlead.yaml").exists() for number in range(5))
+    assert (cache / CACHED_SHA256).read_bytes() == CACHED
+
+
+def test_what_a_killed_pod_left_behind_is_neither_used_nor_in_the_way(tmp_path: Path, cache: Path) -> None:
+    (cache / f"{CACHED_SHA256}.part").write_bytes(CACHED[:50])
+    (cache / f"{CACHED_SHA256}.lock").touch()
+    with serve_in_background(site := Site(CACHED)):
+        assert fetch_cached(tmp_path / "pod", site.url, cache).returncode == 0
+    assert {one.name for one in cache.iterdir()} == {CACHED_SHA256, f"{CACHED_SHA256}.lock"}
+
+
+def test_a_file_of_the_cache_with_another_content_is_never_unpacked(tmp_path: Path, cache: Path) -> None:
+    (cache / CACHED_SHA256).write_bytes(packed({"fairlead.yaml": "name: other\n"}))
+    with serve_in_background(site := Site(CACHED)):
+        done = fetch_cached(tmp_path / "pod", site.url, cache)
+    assert (done.returncode, site.asked) == (0, 1)
+    assert (tmp_path / "pod/model/fairlead.yaml").read_text() == "name: iris\n"
+    assert "another file has this name in the cache" in done.stdout
+    assert (cache / CACHED_SHA256).read_bytes() == CACHED
+
+
+@pytest.mark.parametrize("case", ["not there", "a file"])
+def test_a_cache_that_cannot_be_used_keeps_no_model_from_being_fetched(tmp_path: Path, cache: Path, case: str) -> None:
+    cache.rmdir()
+    if case == "a file":
+        cache.touch()
+    with serve_in_background(site := Site(CACHED)):
+        done = fetch_cached(tmp_path / "pod", site.url, cache)
+    assert (done.returncode, site.asked) == (0, 1)
+    assert "the cache is not used: " in done.stdout
+
+
+def test_a_wrong_archive_is_not_kept(tmp_path: Path, cache: Path) -> None:
+    with serve_in_background(site := Site(CACHED + b"x")):
+        done = fetch_cached(tmp_path / "pod", site.url, cache)
+    assert "it is not the archive that was released" in done.stderr
+    assert not (cache / CACHED_SHA256).exists()
+
+
+def test_the_least_recently_used_archives_make_room(tmp_path: Path, cache: Path) -> None:
+    size = len(CACHED)
+    for age, name in enumerate(["new", "old", "oldest"]):
+        file = cache / name.ljust(64, "0")
+        file.write_bytes(bytes(size))
+        os.utime(file, (1e9 - age, 1e9 - age))
+    with serve_in_background(site := Site(CACHED)):
+        assert fetch_cached(tmp_path / "pod", site.url, cache, 2 * size).returncode == 0
+        assert {one.name for one in cache.iterdir()} == {"new".ljust(64, "0"), CACHED_SHA256, f"{CACHED_SHA256}.lock"}
+        (cache / CACHED_SHA256).unlink()
+        done = fetch_cached(tmp_path / "pod", site.url, cache, size - 1)
+    assert "the archive is larger than the cache, by 1 bytes" in done.stdout
+    assert (cache / "new".ljust(64, "0")).exists(), "nothing is removed for an archive that has no room anyway"
 
 
 # ask.py

@@ -2,8 +2,13 @@
 
 Nothing is unpacked that does not have the SHA-256 $FAIRLEAD_SHA256, and the folder appears whole or not at all. Why it
 failed is in $FAIRLEAD_FAILURE_FILE too: the kubelet passes that on with the pod.
+
+Archives are kept in the folder $FAIRLEAD_CACHE, if it is set, up to $FAIRLEAD_CACHE_BYTES. Other pods write to it too,
+so an archive from there is copied, and the copy is verified like any other. A cache that cannot be used is no failure.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import http.client
 import os
@@ -13,6 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 ATTEMPTS = 5
@@ -24,9 +30,7 @@ def main() -> None:
     """Download, check, unpack."""
     source, archive = os.environ["FAIRLEAD_SOURCE"], Path(os.environ["FAIRLEAD_ARCHIVE"])
     folder, wanted = Path(os.environ["FAIRLEAD_FOLDER"]), os.environ["FAIRLEAD_SHA256"]
-    if source:
-        download(source, archive)
-    found, name = sha256(archive), shown(source) or archive
+    found, name = obtain(source, archive, wanted) if source else sha256(archive), shown(source) or archive
     if found != wanted:
         archive.unlink()
         raise failed(f"{name} has the SHA-256 {found}, not {wanted}: it is not the archive that was released")
@@ -42,6 +46,76 @@ def main() -> None:
     shutil.rmtree(draft, ignore_errors=True)
     archive.unlink()
     print(f"{folder}: unpacked from {shown(source) or 'the download'}, SHA-256 {found}")
+
+
+def obtain(source: str, archive: Path, wanted: str) -> str:
+    """From the cache if it is there, else downloaded: its digest. Of pods that start at once, one downloads."""
+    if not (cache := os.environ.get("FAIRLEAD_CACHE")):
+        download(source, archive)
+        return sha256(archive)
+    kept = Path(cache, wanted)
+    if taken(kept, archive, wanted):
+        return wanted
+    with locked(kept.with_suffix(".lock")) as is_locked:
+        if is_locked and taken(kept, archive, wanted):  # another pod has fetched it meanwhile
+            return wanted
+        download(source, archive)
+        found = sha256(archive)
+        if is_locked and found == wanted:
+            keep(archive, kept)
+    return found
+
+
+def taken(kept: Path, archive: Path, wanted: str) -> bool:
+    """Copy it from the cache. Whether it was there, and undamaged."""
+    try:
+        shutil.copyfile(kept, archive)
+        if sha256(archive) == wanted:
+            print(f"{kept.name}: from the cache")
+            with contextlib.suppress(OSError):  # another user's file
+                os.utime(kept)  # the least recently used is removed first
+            return True
+        print(f"{kept.name}: another file has this name in the cache; it is fetched again")
+        kept.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        print(f"the cache cannot be read: {error}")
+    return False
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[bool]:
+    """Whether this process alone has the lock; it ends with the process, however that ends."""
+    with contextlib.ExitStack() as stack:
+        try:
+            fcntl.flock(stack.enter_context(file.open("w")), fcntl.LOCK_EX)
+        except OSError as error:
+            print(f"the cache is not used: {error}")
+            yield False
+            return
+        yield True
+
+
+def keep(archive: Path, kept: Path) -> None:
+    """Put it into the cache, whole, and remove what is too much. Under the lock: a draft there is a leftover."""
+    draft, room = kept.with_suffix(".part"), int(os.environ["FAIRLEAD_CACHE_BYTES"]) - archive.stat().st_size
+    try:
+        if room < 0:
+            print(f"the archive is larger than the cache, by {-room} bytes: it is not kept")
+            return
+        others = [one for one in kept.parent.iterdir() if len(one.name) == len(kept.name)]  # a digest, without a suffix
+        newest = sorted(((one.stat().st_mtime, one.stat().st_size, one) for one in others), reverse=True)
+        for _, size, one in newest:
+            room -= size
+            if room < 0:
+                one.unlink(missing_ok=True)
+        shutil.copyfile(archive, draft)
+        draft.rename(kept)
+    except OSError as error:
+        print(f"the archive is not kept in the cache: {error}")
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def download(source: str, archive: Path) -> None:

@@ -19,6 +19,11 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 - {name: FAIRLEAD_SERVING_TLS_ALSO_PLAIN, value: "true"}
 {{- end }}
 {{- end }}
+{{- if eq .source.kind "pvc" }}
+# Others may write to the claim, so the service compares the folder before it reads it.
+- {name: FAIRLEAD_SERVING_FOLDER_SHA256, value: {{ .artifact | quote }}}
+- {name: FAIRLEAD_SERVING_CHECK_FOLDER, value: "true"}
+{{- end }}
 - {name: FAIRLEAD_SERVING_DRAIN_S, value: {{ int $pod.drain.propagationSeconds | quote }}}
 - {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
 {{- range $name, $value := $pod.serving }}
@@ -54,11 +59,7 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 - name: shared-memory
   emptyDir: {medium: Memory, sizeLimit: {{ . }}}
 {{- end }}
-{{- if eq .source.kind "init" }}
-- name: fetched
-  emptyDir:
-    sizeLimit: {{ $pod.scratch.sizeLimit }}
-{{- end }}
+{{- include "model.sourceVolumes" . }}
 {{- with $tls.secretName }}
 # The whole folder, without subPath: only so the kubelet brings a changed Secret into the pod.
 - name: tls
@@ -121,7 +122,11 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
     - {name: FAIRLEAD_SOURCE, value: {{ ternary "" $version.source.uri (hasKey $version.source "fetcher") | quote }}}
     - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
     - {name: FAIRLEAD_SHA256, value: {{ $version.artifact | quote }}}
-    - {name: FAIRLEAD_FOLDER, value: /fetched/model}
+    - {name: FAIRLEAD_FOLDER, value: {{ $version.folder }}}
+    {{- with $version.source.cache }}
+    - {name: FAIRLEAD_CACHE, value: /cache}
+    - {name: FAIRLEAD_CACHE_BYTES, value: {{ include "fairlead.bytes" (.size | default "20Gi") | quote }}}
+    {{- end }}
     - {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
     {{- with $pod.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
   resources: {{- toYaml $pod.resources | nindent 4 }}
@@ -129,4 +134,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   volumeMounts:
     - {name: fetched, mountPath: /fetched}
     - {name: scratch, mountPath: /tmp}
+    {{- if $version.source.cache }}
+    - {name: cache, mountPath: /cache}
+    {{- end }}
 {{- end }}

@@ -197,8 +197,8 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 
 {{/*
 Computes the settings of one version and writes them into the dict $into: (list $ version $into). Afterwards $into has
-version, image, artifact, identity, name, namespace, source, workload, selector, resources (of the model's container), gpu
-(if it has one), and for messages at (the path of its values) and overrides.
+version, image, artifact, identity, name, namespace, source, folder, workload, selector, resources (of the model's
+container), gpu (if it has one), and for messages at (the path of its values) and overrides.
 */}}
 {{- define "model.version" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
@@ -212,16 +212,7 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- fail (printf "%s.image.digest: is empty, but image.requireDigest is on; set the digest" $at) -}}
 {{- end -}}
 {{- $reference := include "fairlead.image" (dict "image" $image "repository" (printf "fairlead/model-%s" $model) "tag" $version) -}}
-{{- $source := merge (dict) ($given.source | default dict) (dict "kind" "baked") -}}
-{{- if eq $source.kind "init" -}}
-{{- if not $source.uri -}}{{ fail (printf "%s.source.uri: is empty, but kind init fetches an archive from it; set the address of the archive" $at) }}{{- end -}}
-{{- if not $given.artifact -}}{{ fail (printf "%s.artifact: is empty, but kind init must verify the archive; set the archive's SHA-256" $at) }}{{- end -}}
-{{- if not (or $source.fetcher (regexMatch "^https?://" $source.uri)) -}}
-{{- fail (printf "%s.source.uri: %q is not an http(s) address; set source.fetcher to a container that can download it" $at $source.uri) -}}
-{{- end -}}
-{{- else if or $source.uri $source.fetcher -}}
-{{- fail (printf "%s.source: has a uri or a fetcher, but kind is baked; set kind: init, or remove them" $at) -}}
-{{- end -}}
+{{- include "model.source" (list $root $given $into $at) -}}
 {{- $workload := deepCopy $root.Values.workload -}}
 {{- include "fairlead.overlay" (list $workload ($given.overrides | default dict)) -}}
 {{- $request := $root.Values.timeouts.request -}}
@@ -236,16 +227,13 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- include "model.addGrpc" (list $workload (include "model.podPath" (list $root $into "serving"))) -}}
 {{- include "model.checkTls" (list $root $workload) -}}
 {{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts")) (not (empty $root.Values.tls.secretName))) -}}
-{{- $artifact := $given.artifact | default "" -}}
-{{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
+{{- $identity := include "fairlead.identity" (list $version $reference $into.artifact) -}}
 {{- $_ := set $into "version" $version -}}
 {{- $_ := set $into "image" $reference -}}
 {{- $_ := set $into "pullPolicy" $image.pullPolicy -}}
-{{- $_ := set $into "artifact" $artifact -}}
 {{- $_ := set $into "identity" $identity -}}
 {{- $_ := set $into "name" (printf "%s-%s" $model $identity) -}}
 {{- $_ := set $into "namespace" $root.Release.Namespace -}}
-{{- $_ := set $into "source" $source -}}
 {{- $_ := set $into "workload" $workload -}}
 {{- if and (not (kindIs "invalid" $workload.minInstances)) (ne $workload.autoscaling.kind "managed") -}}
 {{- $other := "an autoscaler also writes the number of pods, and would start them again" -}}

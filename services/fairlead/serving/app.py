@@ -16,6 +16,7 @@ from typing import Any
 import fairlead
 from fairlead import errors, logs
 from fairlead.serving import cpu_quota, failure_file
+from fairlead.serving.formats import artifact
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
@@ -277,6 +278,8 @@ def _serve(folder: Path, settings: Settings) -> None:
         listening.listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC opens it later, by itself
     secure = secure_port.secure_port(settings)
     with listener, contextlib.closing(secure) if secure else contextlib.nullcontext():
+        if settings.check_folder:
+            artifact.check_folder(folder, settings.folder_sha256)
         again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
         spans = otlp.target_of(os.environ)
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again, spans=spans)

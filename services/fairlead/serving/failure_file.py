@@ -29,7 +29,7 @@ def written(file: Path | None) -> Iterator[None]:
 
 def _write(file: Path, error: errors.FairleadError) -> None:
     """Whoever reads CANNOT_BE_SERVED gives the version up. An artifact may be restored before the next start."""
-    may_heal = isinstance(error, errors.NotReady) and not isinstance(error, errors.LoadFailed)
+    may_heal = isinstance(error, errors.NotReady | errors.ArtifactRejected) and not isinstance(error, errors.LoadFailed)
     why = ("" if may_heal else CANNOT_BE_SERVED) + error.message.removeprefix(CANNOT_BE_SERVED)
     said = why.encode()[:MAX_FAILURE_BYTES]
     try:

@@ -115,7 +115,10 @@ class Settings(BaseModel):
     """`json` or `text`. auto: text for people where stderr is a terminal, else JSON lines."""
     folder_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     """Digest of the model folder, shown in `fairlead_model_info`. `fairlead up` sets it, which has compared it with the
-    folder before the start. In a cluster it is empty, and the image's digest says more."""
+    folder before the start. In a cluster it is empty where the image's digest says more."""
+    check_folder: bool = False
+    """Whether the model folder is compared with `folder_sha256` before anything in it is read. The chart sets it where
+    others may write to the folder's volume. Reads every file of the folder once more."""
     service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
     """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart. /readyz then returns 421
     to a gateway that asks for another Service. None: /readyz does not check the name."""
@@ -153,6 +156,12 @@ class Settings(BaseModel):
             raise ValueError("tls_client_ca and tls_also_plain need tls_cert and tls_key: set them too")
         if self.tls_cert is not None and self.grpc_port is not None:
             raise ValueError("grpc_port has no TLS: leave it out, or tls_cert")
+        return self
+
+    @model_validator(mode="after")
+    def _a_checked_folder_has_a_digest(self) -> Self:
+        if self.check_folder and not self.folder_sha256:
+            raise ValueError("check_folder needs folder_sha256, the digest that the folder must have: set it too")
         return self
 
     @model_validator(mode="after")

@@ -132,6 +132,19 @@ def test_a_service_that_is_started_again_ends_with_a_sentence_when_its_artifact_
     assert done.stderr.splitlines()[-1].endswith(file.read_text())
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["one process", "a worker"])
+def test_a_service_that_compares_its_folder_runs_no_code_of_another_one(
+    tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    marker, file = tmp_path / "ran", tmp_path / "failure"
+    folder = folders.make(tmp_path / "model", code=f"open({str(marker)!r}, 'w')\n{folders.DOUBLER}")
+    variables = {"FAIRLEAD_SERVING_CHECK_FOLDER": "true", "FAIRLEAD_SERVING_FOLDER_SHA256": "ab" * 32}
+    done = run("serve", str(folder), "--port", "0", *workers, env={FAILURE_FILE: str(file), **variables})
+    assert done.returncode == exit_codes.USAGE
+    assert file.read_text().startswith(f"{folder} is not the model folder that was released: its digest is ")
+    assert not marker.exists()
+
+
 def test_a_failure_that_cannot_be_written_ends_the_service_all_the_same(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "model", artifact=b"two")
     done = run("serve", str(folder), "--port", "0", env={FAILURE_FILE: str(tmp_path / "none" / "failure")})

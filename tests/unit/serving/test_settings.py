@@ -39,6 +39,7 @@ def test_the_fields_and_their_default_values() -> None:
         "log_level": "info",
         "log_format": "auto",
         "folder_sha256": "",
+        "check_folder": False,
         "service": None,
         "failure_file": None,
         "compute_threads": None,
@@ -78,6 +79,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "log_level": "error",
         "log_format": "json",
         "folder_sha256": "ab" * 32,
+        "check_folder": "True",
         "service": "iris-1f0c2e4d5a.models",
         "failure_file": "/dev/termination-log",
         "compute_threads": "8",
@@ -107,6 +109,7 @@ def test_what_the_chart_sets_is_read_from_variables_without_the_prefix() -> None
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
+        ({"FAIRLEAD_SERVING_CHECK_FOLDER": "true"}, "folder_sha256"),
         ({"FAIRLEAD_SERVING_DRAIN_S": "soon"}, "drain_s"),
         ({"FAIRLEAD_SERVING_DRAIN": "1"}, "drain"),
         ({"PORT": "eighty"}, "port"),

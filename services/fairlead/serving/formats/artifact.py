@@ -63,6 +63,25 @@ def digest_of(source: Path) -> str:
         return _copy_tree(source, private / "copy") if source.is_dir() else _copy_file(source, private / "copy")
 
 
+def check_folder(folder: Path, sha256: str) -> None:
+    """Compare a whole model folder, its code too, with its digest (`contracts.listing`). Reads every file once.
+
+    Raises ArtifactRejected if it has another one, Invalid if it does not consist of plain files, and NotReady if a file
+    cannot be read now.
+    """
+    try:
+        actual = listing.of_tree({name: _digest(path) for name, path in _entries(folder) if path.is_file()})
+    except OSError as cause:
+        raise errors.NotReady(f"the model folder {folder} cannot be read: {cause}") from cause
+    if actual != sha256:
+        raise errors.ArtifactRejected(
+            f"{folder} is not the model folder that was released: its digest is {actual}, not {sha256}. "
+            "Nothing in it was loaded.",
+            hint="Copy the folder again, to the end, or release what is there as a version of its own. "
+            "docs/model-folder.md says how the digest is computed.",
+        )
+
+
 @contextmanager
 def _private_folder() -> Iterator[Path]:
     try:
@@ -87,19 +106,36 @@ def _copied(reading: BinaryIO, writing: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as reading:
+        return listing.of_chunks(iter(lambda: reading.read(CHUNK_BYTES), b""))
+
+
 def _copy_tree(source: Path, copy: Path) -> str:
     copy.mkdir()
     files: dict[str, str] = {}
-    for path in sorted(source.rglob("*")):
-        name = path.relative_to(source).as_posix()
-        mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
+    for name, path in _entries(source):
+        if path.is_dir():
             (copy / name).mkdir(parents=True, exist_ok=True)
-        elif stat.S_ISREG(mode) and not set(name) & {"\n", "\\"}:
+        else:
             files[name] = _copy_file(path, copy / name)
-        else:  # a link may point outside or be changed later; sha256sum escapes the two characters
-            raise errors.Invalid(
-                f"fairlead.yaml: artifact.path: {name!r} in {source.name} is not a plain file",
-                hint="A folder artifact holds plain files and folders: no links, no line break or backslash in names.",
-            )
     return listing.of_tree(files)
+
+
+def _entries(source: Path) -> Iterator[tuple[str, Path]]:
+    """Every file and folder in a folder, with its path there. Raises Invalid for anything else."""
+    for place, folders, files in os.walk(source, onerror=_raise):
+        for path in sorted(Path(place, name) for name in (*folders, *files)):
+            name = path.relative_to(source).as_posix()
+            mode = path.lstat().st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)) or set(name) & {"\n", "\\"}:
+                # A link may point outside or be changed later; sha256sum escapes the two characters.
+                raise errors.Invalid(
+                    f"{name!r} in {source.name} is not a plain file",
+                    hint="It must hold plain files and folders: no links, no line break or backslash in names.",
+                )
+            yield name, path
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -24,6 +24,7 @@ from fairlead import errors, logs
 from fairlead.contracts import manifest_file
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.serving import failure_file
+from fairlead.serving.formats import artifact
 from fairlead.serving.http import listening
 from fairlead.serving.http.secure_port import SecurePort, secure_port
 from fairlead.serving.observe import answers
@@ -54,6 +55,8 @@ def run(folder: Path, settings: Settings, workers: int) -> None:
 
 def _run(folder: Path, settings: Settings, workers: int) -> None:
     logs.configure(settings.log_level, log_format=settings.log_format)
+    if settings.check_folder:
+        artifact.check_folder(folder, settings.folder_sha256)
     manifest = manifest_file.read(folder)
     listener = listening.listen(settings.host, settings.port)
     secure = secure_port(settings)

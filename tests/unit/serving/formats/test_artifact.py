@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -118,6 +119,40 @@ def test_a_folder_artifact_must_not_hold_links(tmp_path: Path) -> None:
     (tmp_path / "artifact" / "more.bin").symlink_to("weights.bin")
     with pytest.raises(errors.Invalid, match=r"'more\.bin' in artifact is not a plain file"):
         artifact.digest_of(tmp_path / "artifact")
+
+
+def in_a_shell(folder: Path) -> str:
+    """The digest of a folder, as the pages say to compute it."""
+    command = "find . -type f | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.split()[0]
+
+
+def test_a_whole_folder_is_compared_with_the_digest_that_a_shell_computes(tmp_path: Path) -> None:
+    for name in (
+        "fairlead.yaml",
+        "artifact/deep/model.bin",
+        "artifact.bin",
+        "a b/Z",
+        "__pycache__/model.cpython-311.pyc",
+    ):
+        in_folder(tmp_path, name, name.encode())
+    artifact.check_folder(tmp_path, in_a_shell(tmp_path))
+
+
+@pytest.mark.parametrize("changed", ["model.py", "__pycache__/model.cpython-311.pyc", "more/extra.bin"])
+def test_a_file_that_is_changed_or_added_anywhere_is_another_folder(tmp_path: Path, changed: str) -> None:
+    for name in ("fairlead.yaml", "model.py", "__pycache__/model.cpython-311.pyc"):
+        in_folder(tmp_path, name)
+    stated = in_a_shell(tmp_path)
+    in_folder(tmp_path, changed, b"other")
+    with pytest.raises(errors.ArtifactRejected, match=f"its digest is {in_a_shell(tmp_path)}, not {stated}"):
+        artifact.check_folder(tmp_path, stated)
+
+
+def test_a_folder_that_is_not_there_may_come_back(tmp_path: Path) -> None:
+    with pytest.raises(errors.NotReady, match="cannot be read"):
+        artifact.check_folder(tmp_path / "absent", ABC)
 
 
 def test_without_a_temporary_folder_the_error_says_what_to_mount(
