@@ -164,6 +164,17 @@ def test_custom_data_changes_a_pool_key_by_key() -> None:
     assert "time-slicing" in str(pod_of(found)["affinity"])
 
 
+def test_the_runtime_class_is_that_of_the_workload_before_that_of_the_gpu_before_that_of_the_pool() -> None:
+    pool = {"pool": "gfd", "custom": {"runtimeClass": "of-the-pool"}}
+    for wanted, gpu, workload in (
+        ("of-the-pool", pool, {}),
+        ("of-the-gpu", {**pool, "runtimeClass": "of-the-gpu"}, {}),
+        ("of-the-pod", {**pool, "runtimeClass": "of-the-gpu"}, {"runtimeClassName": "of-the-pod"}),
+    ):
+        for one in render("model", with_workload(gpu=gpu, **workload)).of("Deployment"):
+            assert pod_of(one)["runtimeClassName"] == wanted
+
+
 def test_a_pool_of_another_vendor_is_all_custom() -> None:
     custom = {"resource": "amd.com/gpu", "tolerations": [{"key": "amd.com/gpu", "operator": "Exists"}]}
     found = render("model", with_gpu(pool="custom", custom=custom)).of("Deployment")[0]

@@ -10,7 +10,7 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- $resources := deepCopy $workload.resources -}}
 {{- $_ := set $version "resources" $resources -}}
 {{- if not $gpu.pool -}}
-{{- range $name := list "product" "memory" "slice" "capacity" "nodePool" "zones" "custom" -}}
+{{- range $name := list "product" "memory" "slice" "capacity" "nodePool" "runtimeClass" "zones" "custom" -}}
 {{- if get $gpu $name -}}
 {{- fail (printf "%s.%s: is set, but %s.pool is empty, so the pods get no GPU; set pool to one of %s" $at $name $at (include "model.gpuPools" $root)) -}}
 {{- end -}}
@@ -77,7 +77,7 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- end -}}
 {{- $_ := set $workload "tolerations" $tolerations -}}
 {{- $_ := set $workload "affinity" (include "model.onNodes" (list $workload.affinity $requires) | fromYaml) -}}
-{{- $_ := set $workload "runtimeClassName" ($workload.runtimeClassName | default $preset.runtimeClass) -}}
+{{- $_ := set $workload "runtimeClassName" ($workload.runtimeClassName | default $gpu.runtimeClass | default $preset.runtimeClass) -}}
 {{- if kindIs "invalid" $workload.serving.device -}}{{- $_ := set $workload.serving "device" "cuda" -}}{{- end -}}
 {{- /* Libraries that use several GPUs exchange data through /dev/shm, and the 64 MiB of a runtime are too few. */ -}}
 {{- if gt (int $gpu.count) 1 -}}{{- $_ := set $workload "sharedMemory" ($workload.sharedMemory | default "1Gi") -}}{{- end -}}

@@ -80,6 +80,16 @@ def look(context: str | None, namespace: str | None, model: str) -> Found:
     return found_by(store.api, store.namespace, model)
 
 
+def told(api: ClusterApi, namespace: str, model: str) -> list[str]:
+    """A sentence for each reason why pods of a model wait for a node; none without the rights to know."""
+    try:
+        waiting = found_by(api, namespace, model).waiting
+    except (errors.NotFound, errors.Refused):
+        return []
+    reasons = dict.fromkeys((one.version, one.why, one.advice) for one in waiting)
+    return [f"{model} {version} waits for a node: {why}; {advice}" for version, why, advice in reasons]
+
+
 def found_by(api: ClusterApi, namespace: str, model: str) -> Found:
     """As `look`, with this API. Raises NotFound if the model has no pods and nothing says why."""
     selector = f"{labels.MODEL}={model}"

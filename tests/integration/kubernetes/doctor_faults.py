@@ -27,6 +27,7 @@ from integration.kubernetes.doctor_world import (
     DIGEST,
     GATEWAY,
     IRIS,
+    KEDA,
     NAMESPACE,
     PLATFORM,
     ROLES,
@@ -91,6 +92,30 @@ def conditions(world: World, kind: Kind, name: str, **planted: tuple[bool, str])
         yield
     finally:
         world.api.patch(kind, NAMESPACE, name, {"status": {"conditions": before}}, part="status")
+
+
+@contextmanager
+def answered(world: World, path: str, answer: Object) -> Iterator[None]:
+    """Plant an answer of the API server."""
+    world.says[path] = answer
+    try:
+        yield
+    finally:
+        del world.says[path]
+
+
+@contextmanager
+def without_keda(world: World) -> Iterator[None]:
+    """The kind and all ScaledObjects are gone, as after `helm uninstall keda`."""
+    world.kube("delete", "crd", KEDA["metadata"]["name"])
+    try:
+        yield
+    finally:
+        world.install_keda()
+        world.helm("iris", "model", {**IRIS, "commonLabels": {"again": "yes"}})
+        world.helm("iris", "model", IRIS)
+        wait_until(lambda: _exists(world, SCALED_OBJECTS, NAMESPACE, SECOND), "Helm has made them again")
+        world.scale()
 
 
 @contextmanager
@@ -318,6 +343,14 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "a route of two releases": (
         lambda world: changed(world, DEPLOYMENTS, SECOND, OTHER_RELEASE),
         "problem: 2 releases of Helm own parts of iris: iris, shop",
+    ),
+    "an old Kubernetes": (
+        lambda world: answered(world, "/version", {"gitVersion": "v1.30.14"}),
+        r"problem: .*1\.30.*",
+    ),
+    "KEDA that is gone": (
+        without_keda,
+        r"problem: KEDA is not installed, and it should scale iris 1\.0\.0, iris 1\.1\.0",
     ),
     "a paused autoscaler": (
         lambda world: changed(world, SCALED_OBJECTS, FIRST, PAUSED),

@@ -110,7 +110,7 @@ def test_a_model_without_pods_is_not_found(api: Api, namespace: str) -> None:
         found_by(api, namespace, "iris")
 
 
-def test_serving_takes_the_place_of_batch_and_batch_of_nobody(
+def test_serving_takes_the_place_of_jobs_and_jobs_of_batch_and_batch_of_nobody(
     prepared: Cluster, api: Api, accounts: str, l4_node: str
 ) -> None:
     shown = ("--set", "priorityClasses=true", "--show-only", "templates/priority-classes.yaml")
@@ -118,13 +118,15 @@ def test_serving_takes_the_place_of_batch_and_batch_of_nobody(
     whole = Request("gke", product="l4", count=2)
     start(api, accounts, "batch", whole, priorityClassName="fairlead-batch")
     wait_until(lambda: node_of(api, accounts, "batch") == l4_node, "batch has the node")
+    start(api, accounts, "jobs", whole, priorityClassName="fairlead-jobs")
+    wait_until(lambda: node_of(api, accounts, "jobs") == l4_node, "jobs have its place")
     start(api, accounts, "serving", whole, priorityClassName="fairlead-serving")
     wait_until(lambda: node_of(api, accounts, "serving") == l4_node, "serving has its place")
     assert [one["metadata"]["name"] for one in api.list_whole(PODS, accounts)] == ["serving"]
-    start(api, accounts, "again", whole, priorityClassName="fairlead-batch")
-    wait_until(lambda: scheduler_says(api, accounts, "again") != "", "the scheduler has decided")
-    assert node_of(api, accounts, "serving") == l4_node
-    assert node_of(api, accounts, "again") == ""
+    for lower in ("batch", "jobs"):
+        start(api, accounts, lower, whole, priorityClassName=f"fairlead-{lower}")
+        wait_until(lambda name=lower: scheduler_says(api, accounts, name) != "", "the scheduler has decided")
+        assert (node_of(api, accounts, "serving"), node_of(api, accounts, lower)) == (l4_node, "")
 
 
 def test_the_role_of_the_page_is_enough_and_without_it_the_missing_right_is_named(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairlead import errors
-from fairlead.cli.pool_check import RIGHTS, found_by
+from fairlead.cli.pool_check import RIGHTS, found_by, told
 from fairlead.store.kubernetes.kinds import Kind, Object
 
 LABELS = {"fairlead.dev/model": "iris", "fairlead.dev/version": "1.0.0"}
@@ -52,6 +52,20 @@ def test_a_waiting_pod_gets_the_sentence_and_the_table() -> None:
     found = found_by(Cluster(pods=[pod("a", "n", 2), pod("b")], nodes=[NODE]), "prod", "iris")
     assert [(one.pod, one.cause) for one in found.waiting] == [("b", "notFree")]
     assert [one.to_json()["free"] for one in found.offers] == [{GPU: 0}]
+
+
+def test_the_status_of_a_model_has_one_sentence_for_pods_that_wait_for_the_same_reason() -> None:
+    found = told(Cluster(pods=[pod("a", "n", 2), pod("b"), pod("c")], nodes=[NODE]), "prod", "iris")
+    assert found == [
+        f"iris 1.0.0 waits for a node: it asks for 1 {GPU}, and no node with the right labels and taints has so much "
+        f"free: the most is 0 {GPU}, on n; wait for an autoscaler, add nodes, or stop something else; a higher "
+        "PriorityClass takes its place"
+    ]
+
+
+@pytest.mark.parametrize("cluster", [Cluster("nodes", pods=[pod("b")]), Cluster(), Cluster(pods=[pod("a", "n")])])
+def test_the_status_says_nothing_of_nodes_where_nothing_waits_or_nobody_may_know(cluster: Cluster) -> None:
+    assert told(cluster, "prod", "iris") == []
 
 
 def test_what_the_scheduler_says_is_repeated_where_the_three_rules_allow_a_node() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -57,6 +57,10 @@ def command(
         return
     if not watch:
         console().print(_page(store, model, location))
+        if model and location.in_cluster:  # not while it watches: it lists the nodes of the cluster
+            pool_check, cluster = optional_modules.load("fairlead.cli.pool_check"), cast(Any, store)
+            for line in pool_check.told(cluster.api, cluster.namespace, model):
+                console().print(text(line))
         return
     out = console()
     if not out.is_terminal:

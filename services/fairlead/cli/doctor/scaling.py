@@ -23,7 +23,7 @@ def keda(seen: Seen) -> Iterator[Finding]:
     asked = [one for one in seen.versions if label(one, labels.SCALED_BY) == labels.SCALED_BY_KEDA]
     if asked and _KEDA not in seen.groups:
         yield problem(
-            f"KEDA is not installed, and it should scale {', '.join(map(title, asked))}",
+            f"KEDA is not installed, and it should scale {', '.join(sorted(map(title, asked)))}",
             "the number of pods stays as it is, whatever the load",
             "install KEDA, then upgrade the models' releases; or set workload.autoscaling.kind: managed",
         )
