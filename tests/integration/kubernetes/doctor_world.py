@@ -142,7 +142,7 @@ def a_world(prepared: Cluster) -> Iterator[World]:
             (account, ["system:masters", f"system:serviceaccounts:{NAMESPACE}"]),
         )
     ]
-    found = World(kube, *apis)
+    found = World(kube, apis[0], apis[1])
     with ExitStack() as undo:
         for one in apis:
             undo.callback(one.close)

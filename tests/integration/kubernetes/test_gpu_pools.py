@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def node_of(api: Api, namespace: str, name: str) -> str:
 def scheduler_says(api: Api, namespace: str, name: str) -> str:
     conditions = api.get(PODS, namespace, name).get("status", {}).get("conditions", [])
     return next((one.get("message", "") for one in conditions if one["type"] == "PodScheduled"), "")
+
+
+def has_decided(api: Api, namespace: str, name: str) -> bool:
+    return scheduler_says(api, namespace, name) != ""
 
 
 def test_a_pod_with_a_wrong_name_waits_and_the_sentence_says_which_name_the_nodes_have(
@@ -125,7 +130,7 @@ def test_serving_takes_the_place_of_jobs_and_jobs_of_batch_and_batch_of_nobody(
     assert [one["metadata"]["name"] for one in api.list_whole(PODS, accounts)] == ["serving"]
     for lower in ("batch", "jobs"):
         start(api, accounts, lower, whole, priorityClassName=f"fairlead-{lower}")
-        wait_until(lambda name=lower: scheduler_says(api, accounts, name) != "", "the scheduler has decided")
+        wait_until(partial(has_decided, api, accounts, lower), "the scheduler has decided")
         assert (node_of(api, accounts, "serving"), node_of(api, accounts, lower)) == (l4_node, "")
 
 
