@@ -32,6 +32,7 @@ def test_no_other_name_looks_public() -> None:
         "control",
         "local",
         "calibration",
+        "optimization",
         "cli",
         "views",
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,8 +18,7 @@ from fairlead import errors
 from fairlead.calibration import curve_svg
 from fairlead.calibration.run import Asked, Tell, calibrate
 from fairlead.calibration.service import with_settings
-from fairlead.cli import calibration_table, exit_codes
-from fairlead.cli.checking import printing_apart
+from fairlead.cli import calibration_table, exit_codes, rows_file
 from fairlead.cli.output import print_json, say, text
 from fairlead.cli.without_tls import refuse_tls
 from fairlead.contracts import manifest_file, yaml_edit
@@ -76,7 +73,7 @@ def command(
     asked = Asked(
         seconds=seconds,
         goal_s=None if p95 is None else _seconds("--p95", p95),
-        rows=_rows(folder, data),
+        rows=rows_file.read(folder, data),
         rows_per_request=rows,
         batchings=_batchings(manifest.batching, max_rows, max_wait_ms),
         flags=[*(("--threads", str(threads)) if threads else ()), *(("--workers", workers) if workers else ())],
@@ -138,38 +135,6 @@ def _batchings(
         return None
     pairs = product(max_rows or [stated.max_rows], max_wait_ms or [stated.max_wait_ms])
     return [Batching(max_rows=size, max_wait_ms=wait) for size, wait in pairs]
-
-
-def _rows(folder: Path, data: Path | None) -> list[dict[str, Any]]:
-    """The rows of a file; none without one."""
-    if data is None:
-        return []
-    if data.suffix.lower() in (".json", ".jsonl"):
-        return _json_rows(data)
-    reading, folders = (
-        importlib.import_module(f"fairlead.serving.{name}") for name in ("reference.data", "formats.folder")
-    )
-    with (
-        printing_apart() as printed,
-        redirect_stdout(cast(TextIO, printed)),
-        redirect_stderr(cast(TextIO, printed)),
-    ):
-        found: list[dict[str, Any]] = reading.rows_of(data, folders.load_folder(folder, profiled=False))
-    return found
-
-
-def _json_rows(data: Path) -> list[dict[str, Any]]:
-    try:
-        written = data.read_text(encoding="utf-8")
-        found = json.loads(written) if data.suffix.lower() == ".json" else [*map(json.loads, written.splitlines())]
-    except FileNotFoundError:
-        raise errors.NotFound(f"--data: there is no file {data}", hint="Check the path.") from None
-    except (OSError, ValueError) as cause:
-        raise errors.Invalid(f"--data: {data} cannot be read as JSON: {cause}") from cause
-    rows = found if isinstance(found, list) else [found]
-    if not rows or not all(isinstance(one, dict) for one in rows):
-        raise errors.Invalid(f"--data: {data} has no rows", hint="Give a list of JSON objects, as clients send them.")
-    return rows
 
 
 def _write_batching(folder: Path, batching: Batching, *, stays: bool) -> None:

@@ -166,7 +166,7 @@ class Networked(Model[BaseModel, BaseModel]):
         if network.outputs is not None:
             agreed("outputs", [one for one in manifest.outputs if one.name not in network.unstated], network.outputs)
         shapes = {one.name: one.shape for one in network.inputs or manifest.inputs}
-        self._network = network
+        self.network = network
         self._readers = [
             (one.name, pixel_arrays.reader(one, one.image) if one.image else _reader(one, shapes[one.name]))
             for one in manifest.inputs
@@ -198,9 +198,12 @@ class Networked(Model[BaseModel, BaseModel]):
             answers.update(zip(places, self._computed([rows[place] for place in places]), strict=True))
         return [answers[place] for place in range(len(rows))]
 
+    def arrays(self, rows: Sequence[BaseModel]) -> dict[str, np.ndarray]:
+        """The network's arguments: an array for each field. The rows are of one shape."""
+        return {name: read(rows) for name, read in self._readers}
+
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
-        arrays = {name: read(rows) for name, read in self._readers}
-        results = self._network.row_form.run(self._network.run, arrays, self._wanted)
+        results = self.network.row_form.run(self.network.run, self.arrays(rows), self._wanted)
         columns = [values(result, len(rows)) for values, result in zip(self._columns, results, strict=True)]
         names = self._wanted
         try:

@@ -69,7 +69,8 @@ class Module:
         self.inputs = inputs
         self.row_form = row_form
         self.outputs: tuple[Tensor, ...] | None = None
-        self._torch, self._call, self._where, self._by_name = torch, call, where, by_name
+        self.call, self.by_name = call, by_name
+        self._torch, self._where = torch, where
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs. Raises ModelFailed if the module returns something else."""
@@ -77,7 +78,7 @@ class Module:
         names = list(arrays) if self.inputs is None else [one.name for one in self.inputs]
         given = {name: self._tensor(arrays[name]) for name in names}
         with torch.inference_mode():
-            found = self._call(**given) if self._by_name else self._call(*given.values())
+            found = self.call(**given) if self.by_name else self.call(*given.values())
         return [self._array(one) for one in _chosen(found, wanted)]
 
     def _tensor(self, array: np.ndarray) -> Any:
