@@ -13,6 +13,7 @@ from pydantic import Field, FiniteFloat
 
 from fairlead.contracts.base import Document
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.service_totals import Totals
 
 PATH = "/answers"
 KEEP_HEADER = "x-keep-answer"
@@ -68,6 +69,8 @@ class Page(Document):
     problems: dict[str, int] = {}
     """How often predictions failed since the process started, by status and sentence. Present only if asked for, with
     `problems=true`: a reader of an earlier release knows no such field. Never evidence."""
+    totals: Totals | None = None
+    """What the service has counted for gates, if asked for with `totals=true`; None from an earlier release."""
 
 
 Kind = Literal["class", "failed", "schema", "score"]

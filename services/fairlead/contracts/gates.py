@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, fiel
 from fairlead.contracts.base import Document, Duration
 from fairlead.contracts.latency import check_boundary
 from fairlead.contracts.promql import PromqlSpec
+from fairlead.contracts.service_totals import ERROR_BOUNDS, nearest_bound
 from fairlead.errors import Invalid
 
 GateName = Literal[
@@ -25,15 +26,24 @@ GateName = Literal[
     "latency",
     "classes",
     "agreement",
+    "quality",
+    "cost",
+    "predictionDrift",
     "share",
 ]
 """Every built-in gate. An unknown name in a spec is an error that names the field's path."""
+
+USUAL_RATIO = 1.3
+"""Two processes of one version differ by up to a fifth on a busy machine."""
 
 CUSTOM = "custom-"
 """The prefix of the names of a user's own gates."""
 _CUSTOM = rf"{CUSTOM}[a-z0-9]([a-z0-9-]{{0,30}}[a-z0-9])?"
 
-EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency", "classes", "agreement"})
+MEASURED: frozenset[str] = frozenset({"quality", "cost", "predictionDrift"})
+"""Built-in gates on what the model services count of themselves. They are asked only where a spec names them."""
+
+EVIDENCE: frozenset[str] = MEASURED | {"errors", "starved", "rejections", "latency", "classes", "agreement"}
 """Built-in gates that share the release's alpha."""
 
 ALWAYS: frozenset[str] = frozenset({"ready", "smoke", "acknowledged", "capacity"})
@@ -71,6 +81,9 @@ _SETTINGS: Mapping[str, frozenset[str]] = {
     "starved": frozenset({"weight", "starved_share", "chance"}),
     "classes": frozenset({"weight", "shift", "acceptable"}),
     "agreement": frozenset({"weight", "max_disagreement", "score_tolerance"}),
+    "quality": _COMPARING | {"max_error"},
+    "cost": frozenset({"weight", "ratio"}),
+    "predictionDrift": frozenset({"weight", "shift", "acceptable"}),
     CUSTOM: _COMPARING | {"promql", "limit"},
 }
 _BESIDE_A_LIMIT = frozenset({"weight", "promql", "limit"})
@@ -112,6 +125,10 @@ class GateSpec(Document):
     """The share of mirrored requests whose answers may differ."""
     score_tolerance: Annotated[float, Field(ge=0, le=1e9)] = 0.1
     """How far two scores may differ and still agree, in score units."""
+    ratio: Annotated[float | None, Field(ge=1, le=10)] = None
+    """How many times stable's CPU seconds a row of the candidate may take; null: 1.3."""
+    max_error: Annotated[float | None, Field(gt=0, le=5e9)] = None
+    """Where answers are numbers: an absolute error above this is a wrong answer."""
 
     @field_validator("role")
     @classmethod
@@ -142,6 +159,8 @@ class GateSpec(Document):
         "shift",
         "max_disagreement",
         "score_tolerance",
+        "ratio",
+        "max_error",
     )
     @classmethod
     def _belongs_to_the_gate(cls, value: object, info: ValidationInfo) -> object:
@@ -153,6 +172,14 @@ class GateSpec(Document):
             known = f"it has {', '.join(sorted(map(_camel_case, own)))}" if own else "it has none"
             raise ValueError(f"not a setting of gate {name!r}: {known}")
         return value
+
+    @field_validator("max_error")
+    @classmethod
+    def _is_a_bound(cls, max_error: float | None) -> float | None:
+        if max_error is not None and max_error not in ERROR_BOUNDS:
+            nearest = nearest_bound(max_error)
+            raise ValueError(f"services do not count errors above {max_error:g}; the nearest bound is {nearest:g}")
+        return max_error
 
     @field_validator("boundaries")
     @classmethod
@@ -176,6 +203,11 @@ class GateSpec(Document):
                     f"boundaries: stable is compared at {bound:g} s / {self.slowdown}: {error.message}"
                 ) from None
         return self
+
+    @property
+    def allowed_ratio(self) -> float:
+        """How many times stable's CPU seconds a row of the candidate may take."""
+        return self.ratio or USUAL_RATIO
 
     def stable_boundary(self, boundary: float) -> float:
         """Where stable is counted, in seconds, if the candidate is counted at `boundary`: lower by `slowdown`."""

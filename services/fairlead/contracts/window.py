@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from fairlead.contracts.answers import ClassCounts, Pairs
+from fairlead.contracts.answers import ClassCounts, Pairs, add_classes
 from fairlead.contracts.base import Document, Moment
 
 
@@ -99,6 +99,51 @@ def add_buckets(one: Buckets, other: Buckets) -> Buckets:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
+class Measured(Document):
+    """What one version's services counted in a window, for the gates of the strategy that judge by it."""
+
+    missing: tuple[str, ...] = ()
+    """The gates for which its services count nothing."""
+    labels: Counts = Counts()
+    """Labels that clients sent, and those that say that the prediction was wrong."""
+    rows: Annotated[int, Field(ge=0)] = 0
+    cpu_s: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    idle_cpu_s: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """The part of `cpu_s` that the services would have used without any row, as far as that is known."""
+    seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """For how long they were measured, all instances together."""
+    bins: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Rows by the bin of the number that was answered."""
+
+    def plus(self, other: Measured) -> Measured:
+        """The sum of both."""
+        return Measured(
+            missing=tuple(sorted({*self.missing, *other.missing})),
+            labels=self.labels.plus(other.labels),
+            rows=self.rows + other.rows,
+            cpu_s=self.cpu_s + other.cpu_s,
+            idle_cpu_s=self.idle_cpu_s + other.idle_cpu_s,
+            seconds=self.seconds + other.seconds,
+            bins=add_classes(self.bins, other.bins),
+        )
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds for each row, without what it uses anyway; 0 without rows."""
+        return max(0.0, self.cpu_s - self.idle_cpu_s) / self.rows if self.rows else 0.0
+
+
+class VersionsMeasured(Document):
+    """What the services of the candidate and of stable counted."""
+
+    candidate: Measured = Measured()
+    stable: Measured = Measured()
+
+    def plus(self, other: VersionsMeasured) -> VersionsMeasured:
+        """The sum of both."""
+        return VersionsMeasured(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
+
+
 class CustomGateCounts(Document):
     """What one custom gate counted up to `until`. With `gap` set it is not evidence, and all counts are 0."""
 
@@ -150,6 +195,8 @@ class Window(Document):
     """Mirrored requests that both versions answered. Services report them, so a gap of the gateways does not matter."""
     classes: ClassCounts = ClassCounts()
     """Answers to users by class, reported by the services."""
+    measured: VersionsMeasured | None = None
+    """What the services counted for the gates `quality`, `cost` and `predictionDrift`; None if nothing was read."""
     custom: dict[str, CustomGateCounts] = {}
     """What custom gates counted, each over its own interval. A gate without new counts is absent."""
     ready: int | None = None
@@ -188,6 +235,7 @@ class Window(Document):
             latency=self.latency.plus(later.latency),
             pairs=self.pairs.plus(later.pairs),
             classes=self.classes.plus(later.classes),
+            measured=_measured_together(self.measured, later.measured),
             custom=_together(self.custom, later.custom),
             ready=ready,
             stable_instances=max((one for one in stable if one is not None), default=None),
@@ -201,6 +249,10 @@ class Window(Document):
             return self
         evidence = tuple(one.model_copy(update={"state": {}}) for one in self.evidence)
         return self.model_copy(update={"evidence": evidence})
+
+
+def _measured_together(one: VersionsMeasured | None, other: VersionsMeasured | None) -> VersionsMeasured | None:
+    return one.plus(other) if one is not None and other is not None else one or other
 
 
 def _together(

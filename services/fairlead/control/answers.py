@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from fairlead.contracts import json_text
 from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
-from fairlead.rollout.ports import Answer, CollectedAnswers, InstanceAddress
+from fairlead.control.service_increase import TotalsReader
+from fairlead.rollout.ports import Answer, CollectedAnswers, Increase, InstanceAddress
 
 READ_INTERVAL_S = 1.0
 MIN_INTERVAL_S = 0.2
@@ -56,8 +57,9 @@ class _Failed(Exception):
 class _Ring:
     """One instance's ring buffer and the cursor in it. Not thread-safe."""
 
-    def __init__(self, instance: InstanceAddress, connect: Connect) -> None:
+    def __init__(self, instance: InstanceAddress, connect: Connect, monotonic: Callable[[], float]) -> None:
         self.instance = instance
+        self._totals = TotalsReader(monotonic)
         self._http = connect(instance, TIMEOUT_S)
         self._epoch, self._after = "", 0
         self._classes: dict[str, int] = {}
@@ -89,7 +91,14 @@ class _Ring:
         self._problems = dict(page.problems) if page else {}
         ref = self.instance.ref
         classes, problems = _increases(known, self._classes), _increases(told, self._problems)
-        return CollectedAnswers(answers, {ref: classes}, lost, problems={ref: problems} if problems else {})
+        increase = self._totals.increase(page.epoch, page.totals) if page else None
+        return CollectedAnswers(
+            answers,
+            {ref: classes},
+            lost,
+            problems={ref: problems} if problems else {},
+            increases={ref: increase} if increase else {},
+        )
 
     def close(self) -> None:
         """Close the connection."""
@@ -97,7 +106,7 @@ class _Ring:
 
     def _page(self) -> tuple[Page, bool]:
         """The next page, and whether it is the first of its epoch (a restarted ring)."""
-        asked = {"epoch": self._epoch, "after": self._after, "problems": "true"}
+        asked = {"epoch": self._epoch, "after": self._after, "problems": "true", "totals": "true"}
         try:
             self._http.request("GET", f"{PATH}?{urlencode(asked)}")
             response = self._http.getresponse()
@@ -126,6 +135,7 @@ class _Buffer:
     lost: int = 0
     silent: set[str] = field(default_factory=set)
     problems: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
+    increases: dict[VersionRef, Increase] = field(default_factory=dict)
 
     def add(self, collected: CollectedAnswers) -> None:
         room = max(0, MAX_ANSWERS - len(self.answers))
@@ -135,6 +145,8 @@ class _Buffer:
             self.classes[ref] = add_classes(self.classes.get(ref, {}), dict(counts))
         for ref, counts in collected.problems.items():
             self.problems[ref] = add_classes(self.problems.get(ref, {}), dict(counts))
+        for ref, increase in collected.increases.items():
+            self.increases[ref] = self.increases[ref].plus(increase) if ref in self.increases else increase
 
 
 class AnswerRings:
@@ -177,7 +189,9 @@ class AnswerRings:
         with self._lock:
             buffers, self._buffers = self._buffers, {}
         return {
-            route: CollectedAnswers(one.answers, one.classes, one.lost, tuple(sorted(one.silent)), one.problems)
+            route: CollectedAnswers(
+                one.answers, one.classes, one.lost, tuple(sorted(one.silent)), one.problems, one.increases
+            )
             for route, one in buffers.items()
         }
 
@@ -202,7 +216,7 @@ class AnswerRings:
             self._rings.pop(gone).close()
         has_new = not self._rings.keys() >= set(keys)
         for key in keys:
-            self._rings.setdefault(key, _Ring(key[1], self._connect))
+            self._rings.setdefault(key, _Ring(key[1], self._connect, self._monotonic))
         most = 0
         for (route, instance), collected in self._read(keys):
             with self._lock:

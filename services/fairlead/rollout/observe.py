@@ -20,7 +20,7 @@ from fairlead.contracts.window import Window
 from fairlead.rollout.last_use import LastUse
 from fairlead.rollout.lost_gateways import LostGateways
 from fairlead.rollout.policy.desired_instances import wanted_counts
-from fairlead.rollout.policy.evidence import weigh
+from fairlead.rollout.policy.evidence import active_gates, weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import in_force
@@ -220,7 +220,7 @@ class Observer:
         )
         if head is None:
             return seen
-        self._wanted[route.name] = _addresses(route, head, snapshot)
+        self._wanted[route.name] = _addresses(in_force(route, head), head, snapshot)
         asked = self._last_use.asked(route.name)
         seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
         if unfound := self._last_use.unfound(head.table):
@@ -281,10 +281,12 @@ class Observer:
 
 def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[InstanceAddress, ...]:
     """Instances whose answers are compared: where requests are mirrored, or two versions serve users."""
-    table = head.table
-    if not table.mirrors and table.candidate is None:
+    table, target = head.table, None
+    if head.state.phase is Phase.PREPARING and any(one.name == "cost" for one in active_gates(route.spec.strategy)):
+        target = head.state.target  # what it uses without any row is known before its first row
+    if not table.mirrors and table.candidate is None and target is None:
         return ()
-    refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
+    refs = {table.stable, table.candidate, target, *(mirror.version for mirror in table.mirrors)}
     return tuple(
         InstanceAddress(one.id, one.ref, one.host, one.port, one.namespace, one.model)
         for one in _of_model(route.namespace, route.spec.model, snapshot)

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Protocol
 
 from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.answers import add_classes
 from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
 from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
-from fairlead.contracts.window import Buckets, Window
+from fairlead.contracts.window import Buckets, Window, add_buckets
 
 
 class EngineStore(Protocol):
@@ -96,6 +97,39 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Increase:
+    """By how much the totals of a version's instances (`contracts.service_totals`) rose between readings."""
+
+    labels: int | None = None
+    """None: an instance takes no feedback."""
+    wrong: int = 0
+    errors: tuple[int, ...] = ()
+    rows: int = 0
+    cpu_s: float | None = None
+    """None: an instance does not know it."""
+    seconds: float = 0.0
+    """Seconds between the readings, of all instances together."""
+    idle_cpu_s: float = 0.0
+    idle_s: float = 0.0
+    """CPU seconds while no row was answered, and how long that was. They are a part of the others."""
+    bins: Mapping[str, int] = field(default_factory=dict)
+
+    def plus(self, other: Increase) -> Increase:
+        """The sum of both. What one of them does not know, the sum does not know either."""
+        return Increase(
+            None if self.labels is None or other.labels is None else self.labels + other.labels,
+            self.wrong + other.wrong,
+            add_buckets(self.errors, other.errors),
+            self.rows + other.rows,
+            None if self.cpu_s is None or other.cpu_s is None else self.cpu_s + other.cpu_s,
+            self.seconds + other.seconds,
+            self.idle_cpu_s + other.idle_cpu_s,
+            self.idle_s + other.idle_s,
+            add_classes(dict(self.bins), dict(other.bins)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CollectedAnswers:
     """Answer records of one route's instances since the last call."""
 
@@ -108,6 +142,8 @@ class CollectedAnswers:
     """Instances that did not answer."""
     problems: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
     """How often predictions failed, by version, and by status and sentence. For people, never evidence."""
+    increases: Mapping[VersionRef, Increase] = field(default_factory=dict)
+    """What the services counted for gates, by version. Instances that restarted are left out."""
 
 
 class AnswerSource(Protocol):

@@ -45,6 +45,7 @@ from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, traces
 from fairlead.serving.observe.board import Board
 from fairlead.serving.observe.feedback import feedback_of
+from fairlead.serving.observe.service_totals import totals_of
 from fairlead.serving.open_inference import interface
 from fairlead.serving.settings import Settings
 
@@ -136,7 +137,9 @@ class App:
         self.api.include_router(drift_metrics.router(self.drift, self.feedback))
         self.api.include_router(feedback.router(self.feedback, settings.max_body_bytes, receiving))
         self.api.include_router(golden.router(served.golden, manifest.tolerance, served.row_type, served.answer_type))
-        self.api.include_router(answer_records.router(self.answers))
+        own_processes = manifest.isolation == "process"
+        totals = totals_of(self.metrics, self.feedback, self.drift, served.profile, knows_cpu=not own_processes)
+        self.api.include_router(answer_records.router(self.answers, totals))
         self.api.include_router(docs.router(self.api))
 
         # Calls of gRPC that a gateway sends on.

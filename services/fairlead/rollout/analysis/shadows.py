@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 
 from fairlead.contracts.answers import ClassCounts, Compared, Pairs, ShadowStatus, add_classes
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.window import VersionsMeasured
+from fairlead.rollout.analysis.measured import Idle, measured
 from fairlead.rollout.analysis.pairs import Joiner, Versions
 from fairlead.rollout.ports import CollectedAnswers
 
@@ -25,18 +28,27 @@ class ComparedVersions:
     stable: VersionRef
     candidate: VersionRef | None
     tolerance: float
+    gates: frozenset[str] = frozenset()
+    """The gates of the strategy that judge by what services count."""
+    max_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Pairs and classes that are in no window yet."""
+    """Pairs, classes and what the services counted, that are in no window yet."""
 
     pairs: Pairs = Pairs()
     classes: ClassCounts = ClassCounts()
+    measured: VersionsMeasured | None = None
 
     def plus(self, other: Matched) -> Matched:
         """The sum of both."""
-        return Matched(self.pairs.plus(other.pairs), self.classes.plus(other.classes))
+        measured = [one.measured for one in (self, other) if one.measured is not None]
+        return Matched(
+            self.pairs.plus(other.pairs),
+            self.classes.plus(other.classes),
+            reduce(VersionsMeasured.plus, measured) if measured else None,
+        )
 
 
 @dataclass
@@ -47,6 +59,7 @@ class _Route:
     problems: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
     lost: int = 0
     silent: tuple[str, ...] = ()
+    idle: dict[VersionRef, Idle] = field(default_factory=dict)
     newest: WindowEnds | None = None
     """The window with the pairs that were matched before; None before the first window."""
     unrecorded: Matched = Matched()
@@ -80,6 +93,8 @@ class ShadowMatcher:
             self._routes[route] = known = _Route(known.joiner, compare.attempt)
         for ref, counts in (collected.problems if collected is not None else {}).items():
             known.problems[ref] = add_classes(known.problems.get(ref, {}), dict(counts))
+        for ref, increase in (collected.increases if collected is not None else {}).items():
+            known.idle[ref] = known.idle.get(ref, Idle()).plus(increase)
         if newest != known.newest:
             known.joiner.close()
             known.newest, known.unrecorded = newest, Matched()
@@ -95,7 +110,7 @@ class ShadowMatcher:
         mine = found.get((compare.stable, compare.candidate), Pairs())
         stable, candidate = (dict(collected.classes.get(ref, {})) for ref in (compare.stable, compare.candidate))
         more = ClassCounts(candidate=add_classes(candidate, {}), stable=add_classes(stable, {}))
-        known.unrecorded = known.unrecorded.plus(Matched(mine, more))
+        known.unrecorded = known.unrecorded.plus(Matched(mine, more, _measured(compare, collected, known.idle)))
         return known.unrecorded
 
     def mark_recorded(self, route: str, ends: WindowEnds) -> None:
@@ -128,3 +143,20 @@ class ShadowMatcher:
     def _compared(self, known: _Route) -> Iterator[Compared]:
         for (live, shadow), pairs in list(known.totals.items())[-MAX_VERSIONS:]:
             yield Compared(live=live, shadow=shadow, pairs=pairs)
+
+
+def _measured(
+    compare: ComparedVersions, collected: CollectedAnswers, idle: Mapping[VersionRef, Idle]
+) -> VersionsMeasured | None:
+    """What the services of both versions counted, for the gates of the strategy. None if nothing was read."""
+    if not compare.gates or not collected.increases:
+        return None
+    stable, candidate = (
+        measured(collected.increases.get(ref), compare.gates, compare.max_error)
+        for ref in (compare.stable, compare.candidate)
+        if ref is not None
+    )
+    if compare.candidate is not None:
+        # Only the candidate's: where stable is never idle the comparison must not become stricter.
+        candidate = idle.get(compare.candidate, Idle()).without(candidate)
+    return VersionsMeasured(candidate=candidate, stable=stable)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.window import Window
 from fairlead.rollout.analysis import comparison, multiple_comparisons, stored_comparison
@@ -27,9 +28,14 @@ _CLASS = "class:"
 
 
 def weigh_classes(gate: GateSpec, state: State, window: Window) -> Weighed:
-    """The evidence after one more window."""
+    """The evidence of the gate `classes` after one more window."""
+    return weigh_mix(gate, state, window.classes)
+
+
+def weigh_mix(gate: GateSpec, state: State, counts: ClassCounts) -> Weighed:
+    """The evidence after one more window with these counts."""
     places = {name.removeprefix(_CLASS): int(at[0]) for name, at in state.items() if name.startswith(_CLASS)}
-    candidate, stable = window.classes.candidate, window.classes.stable
+    candidate, stable = counts.candidate, counts.stable
     sample = Sample(sum(candidate.values()), _placed(candidate, places), sum(stable.values()), _placed(stable, places))
     before = stored_comparison.load(state, (2 * PLACES,), comparison.UNKNOWN)
     margins = Margins(floor=gate.shift, share=0.0, acceptable=gate.acceptable)

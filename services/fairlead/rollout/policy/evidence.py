@@ -13,7 +13,7 @@ from math import log
 import numpy as np
 
 from fairlead.contracts.base import canonical, digest
-from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
+from fairlead.contracts.gates import MEASURED, GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.route import Strategy
 from fairlead.contracts.window import Counts, GateEvidence, Histograms, VersionCounts, Window
@@ -22,6 +22,7 @@ from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Margins
 from fairlead.rollout.analysis.stored_comparison import State
 from fairlead.rollout.policy.class_mix import weigh_classes
+from fairlead.rollout.policy.measured_gates import weigh_cost, weigh_predictions, weigh_quality
 from fairlead.rollout.policy.weighed import Weighed
 
 METHOD = 3
@@ -34,8 +35,8 @@ TROUBLE_SHARE = 0.1
 UNTIMED_SHARE = 0.001
 """Latency is judged in windows in which at most this share of the candidate's requests was answered elsewhere."""
 
-ANSWER_GATES = frozenset({"agreement", "classes"})
-"""Gates on the services' answer records. A gap in the gateways' counts is not a gap for them."""
+ANSWER_GATES = MEASURED | {"agreement", "classes"}
+"""Gates on what the services tell. A gap in the gateways' counts is not a gap for them."""
 
 EMPTY_HISTOGRAM = (0,) * len(GRID_MS)
 """The histogram without answers."""
@@ -104,6 +105,8 @@ def _weighed(
     if last is None or last.settings != settings:
         last = GateEvidence(gate=gate.name, settings=settings)
     if gate.name not in ANSWER_GATES and (gap_of(gate.name, window) is not None or not is_counted(gate.name, window)):
+        return last
+    if gate.name in MEASURED and window.measured is None:
         return last
     if gate.name == "latency":
         if not window.latency.stable:
@@ -253,6 +256,9 @@ _WEIGH: Mapping[str, Weigh] = {
     "rejections": _rejections,
     "latency": _latency,
     "starved": _starved,
+    "quality": weigh_quality,
+    "cost": weigh_cost,
+    "predictionDrift": weigh_predictions,
 }
 
 

@@ -13,7 +13,7 @@ from math import log
 
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.base import format_duration, format_e_value
-from fairlead.contracts.gates import GateSpec, is_custom
+from fairlead.contracts.gates import MEASURED, GateSpec, is_custom
 from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.window import Buckets, Counts, GateEvidence, Window, add_buckets
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
@@ -27,6 +27,14 @@ from fairlead.rollout.policy.evidence import (
     only_watches,
     threshold,
 )
+from fairlead.rollout.policy.measured_gates import predictions
+from fairlead.rollout.policy.measured_reasons import (
+    all_measured,
+    compared_later,
+    cost_in_numbers,
+    cost_in_words,
+    unmeasured,
+)
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.time_limit import percentile, stable_latency
 
@@ -36,6 +44,9 @@ _WORSE: Mapping[str, str] = {
     "latency": "is slower than",
     "classes": "answers another mix of classes than",
     "starved": "did not get most of its requests, unlike",
+    "quality": "is wrong more often than",
+    "cost": "uses more CPU for a row than is allowed beside",
+    "predictionDrift": "predicts otherwise than",
 }
 
 
@@ -99,6 +110,8 @@ class EvidenceGate:
         unavailable = self._unavailable()
         if unavailable is not None:
             return unavailable
+        if self.gate.name in MEASURED and (later := compared_later(self.situation, self.gate)):
+            return self._check(Verdict.PASS, later)
         held = self._held()
         return self._undecided(held) if held else self._check(Verdict.PASS, self._passed())
 
@@ -106,7 +119,7 @@ class EvidenceGate:
         """The verdict when the last window could not be counted: hold, later what onMetricsUnavailable says."""
         setting, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
         unread = self.situation.unread_answers
-        if name == "classes" and unread:
+        if (name == "classes" or name in MEASURED) and unread:
             return self._check(Verdict.INCONCLUSIVE, unread)
         windows: Sequence[Window] = self.situation.observation.windows
         if is_custom(name):
@@ -136,10 +149,17 @@ class EvidenceGate:
             return f"{candidate} answered {answered:,} of {strategy.min_requests:,} requests in this step"
         if self.gate.name == "starved":
             return self._starving()
+        if self.gate.name in MEASURED:
+            return unmeasured(self.situation, self.gate, self.evidence) or self._unshown(both)
         if strategy.min_requests and not is_judged(self.evidence):
             return f"nothing could be judged yet: no window in which {candidate}'s answers were all its own"
         if strategy.min_requests and not self._is_counted_in_this_step():
             return f"nothing was counted for {self.gate.name} in this step"
+        return self._unshown(both)
+
+    def _unshown(self, both: int) -> str:
+        """What is missing for a proof of safety; empty if none is asked for, or nothing is missing."""
+        strategy = self.situation.strategy
         if strategy.preset == "quick":
             return ""
         if both < strategy.min_windows:
@@ -249,8 +269,10 @@ class EvidenceGate:
         """What was counted of both versions over the attempt; ends with a comma where there is something."""
         if self.gate.name == "latency":
             return self._latencies()
-        if self.gate.name == "classes":
+        if self.gate.name in ("classes", "predictionDrift"):
             return self._moved_class()
+        if self.gate.name == "cost":
+            return cost_in_words(self.situation, self.gate)
         arms = self._arms()
         if arms is None:
             return ""
@@ -273,10 +295,11 @@ class EvidenceGate:
 
     def _moved_class(self) -> str:
         """The class whose share of the answers differs most, with both shares."""
-        both = ClassCounts()
+        both, of_bins = ClassCounts(), self.gate.name == "predictionDrift"
         for window in self.situation.observation.windows:
-            if window.classes.candidate and window.classes.stable:
-                both = both.plus(window.classes)
+            found = predictions(window) if of_bins else window.classes
+            if found.candidate and found.stable:
+                both = both.plus(found)
         candidate, stable = sum(both.candidate.values()), sum(both.stable.values())
         if not candidate or not stable:
             return ""
@@ -284,9 +307,11 @@ class EvidenceGate:
         def shares(name: str) -> tuple[float, float]:
             return both.candidate.get(name, 0) / candidate, both.stable.get(name, 0) / stable
 
+        classes = {name for one in self.situation.observation.windows for name in one.classes.candidate}
         most = max(sorted({*both.candidate, *both.stable}), key=lambda name: abs(shares(name)[0] - shares(name)[1]))
         one, other = shares(most)
-        return f"class {most!r} is {one:.1%} of {candidate:,} answers against {other:.1%} of {stable:,}, "
+        what = "number" if of_bins and most not in classes else "class"
+        return f"{what} {most!r} is {one:.1%} of {candidate:,} answers against {other:.1%} of {stable:,}, "
 
     def _late(self) -> str:
         """How many requests took longer than the candidate's time limit; empty if none did."""
@@ -317,6 +342,9 @@ class EvidenceGate:
             return _sum([one.candidate for one in tallies]), _sum([one.stable for one in tallies])
         if self.gate.name == "errors":
             return _sum([one.candidate for one in windows]), _sum([one.stable for one in windows])
+        if self.gate.name == "quality":
+            measured = all_measured(self.situation.observation.windows)
+            return measured.candidate.labels, measured.stable.labels
         if self.gate.name == "rejections":
             arms = [one.rejections for one in windows]
             return _sum([one.candidate for one in arms]), _sum([one.stable for one in arms])
@@ -337,6 +365,8 @@ class EvidenceGate:
             numbers |= {"log_unconfirmed": round(evidence.log_unconfirmed, 4)}
         if evidence.told_windows:
             numbers |= {"worse_windows": evidence.worse_windows, "told_windows": evidence.told_windows}
+        if self.gate.name == "cost":
+            numbers |= cost_in_numbers(self.situation)
         if arms := self._arms():
             numbers |= {"candidate_n": arms[0].n, "candidate_bad": arms[0].bad}
             numbers |= {"stable_n": arms[1].n, "stable_bad": arms[1].bad}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fairlead.contracts.answers import ShadowStatus
+from fairlead.contracts.gates import MEASURED
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.window import Window
@@ -54,7 +55,8 @@ class AnswerWindows:
 
     def fill(self, window: Window) -> Window:
         """The window with the pairs and classes that are in no other window."""
-        return window.model_copy(update={"pairs": self._matched.pairs, "classes": self._matched.classes})
+        found = self._matched
+        return window.model_copy(update={"pairs": found.pairs, "classes": found.classes, "measured": found.measured})
 
     def mark_recorded(self, route: str, newest: Window) -> None:
         """The matched pairs are in the ledger now, in this newest window."""
@@ -81,4 +83,6 @@ def _compared(route: Route, head: Revision) -> ComparedVersions:
     candidate = head.state.target if head.state.phase is not Phase.STABLE else None
     gates = {gate.name: gate for gate in route.spec.strategy.gates}
     tolerance = gates.get("agreement", AGREEMENT).score_tolerance
-    return ComparedVersions(head.state.attempt, head.table.stable, candidate, tolerance)
+    asked = MEASURED & {name for name, gate in gates.items() if gate.role != "off"}
+    max_error = gates["quality"].max_error if "quality" in asked else None
+    return ComparedVersions(head.state.attempt, head.table.stable, candidate, tolerance, asked, max_error)

@@ -195,6 +195,12 @@ class Drift:
         work = partial(self._counted_text, self._taken())
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def answer_counts(self) -> list[int]:
+        """The rows in each bin of the profile's answers, of all workers, without those of the last PERIOD_S seconds."""
+        answers = slice(self._count_rows.size, self._bins)
+        counts = np.sum([one[answers] for one in self._workers], axis=0)
+        return [int(one) for one in counts]
+
     def close(self) -> None:
         """Stop counting; the thread ends after its current chunk of rows."""
         if self._timer is not None:

@@ -23,6 +23,7 @@ from fairlead.contracts import telemetry
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import Profile
 from fairlead.contracts.quality import cell, cells
+from fairlead.contracts.service_totals import ERROR_BOUNDS, error_place
 from fairlead.serving.observe.exposition import Exposition
 from fairlead.serving.observe.judged import Judged
 from fairlead.serving.observe.seen import Seen
@@ -116,6 +117,7 @@ class Feedback:
         # The last one: a prediction and a truth that are the same class without a place of its own.
         self._cells = self._array(memory, size * size + 1 if size else 0)
         self._errors = self._array(memory, 3)
+        self._error_places = self._array(memory, len(ERROR_BOUNDS) + 1)
         self._own = memory.own
 
     @staticmethod
@@ -196,6 +198,20 @@ class Feedback:
             ]
         return "".join(parts).encode()
 
+    def right_and_wrong(self) -> tuple[int, int]:
+        """How many labels were counted, and how many of them have another class than was predicted."""
+        counted = int(_sum(self._outcomes)[OUTCOMES.index(COUNTED)])
+        if not self._judged.is_class:
+            return counted, 0
+        named = zip(cells(self._judged.classes), _sum(self._cells), strict=True)
+        return counted, int(sum(count for (*_, correct), count in named if correct == "false"))
+
+    def errors_above(self) -> tuple[int, ...]:
+        """How many predicted numbers erred by more than each of ERROR_BOUNDS; empty for classes."""
+        if self._judged.is_class:
+            return ()
+        return tuple(int(one) for one in np.cumsum(_sum(self._error_places)[:0:-1])[::-1])
+
     def _read(self, name: str, value: Any) -> Any:
         if self._judged.is_class:
             return self._judged.read_class(value, may_be_none=name == "truth")
@@ -216,6 +232,7 @@ class Feedback:
             return
         difference = label.truth - label.predicted
         self._errors[self._own] += (1, abs(difference), difference * difference)
+        self._error_places[self._own][error_place(abs(difference))] += 1
 
     def _lag(self, label: Checked, now: float) -> None:
         if label.answered_at is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,7 +17,7 @@ from prometheus_client.utils import floatToGoString
 from fairlead.contracts import telemetry
 from fairlead.serving.observe.board import PHASES, Board
 from fairlead.serving.observe.counts import Counts
-from fairlead.serving.observe.process_metrics import ProcessMetrics
+from fairlead.serving.observe.process_metrics import CPU_SECONDS, ProcessMetrics
 from fairlead.serving.observe.series import (
     CAPACITY,
     NAME_BYTES,
@@ -179,6 +180,14 @@ class Metrics:
             compute_s=compute.sum,
             rows=int(counted[name_of(telemetry.MODEL_ROWS, "answered")]),
         )
+
+    def used(self) -> tuple[int, float]:
+        """The rows that were answered and the CPU seconds of all workers, since the service started."""
+        if not self._outlives:
+            return int(self._counts.numbers[self._rows_answered]), time.process_time()
+        self.publish_process()
+        counted = self._counts.totals()
+        return int(counted[name_of(telemetry.MODEL_ROWS, "answered")]), counted[CPU_SECONDS]
 
     def text(self) -> bytes:
         """All metrics of all workers, in Prometheus' text format."""

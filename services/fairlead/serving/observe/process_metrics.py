@@ -10,6 +10,8 @@ from prometheus_client.metrics_core import Metric as Family
 from fairlead.serving.observe.counts import Counts
 from fairlead.serving.observe.series import SEPARATOR
 
+CPU_SECONDS = "process_cpu_seconds_total"
+"""The counter of the CPU seconds of a process, in user and system mode."""
 SUMMED = ("process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds")
 """The gauges of which a service has the sum over its workers. The others are those of the worker that answers."""
 
