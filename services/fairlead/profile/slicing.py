@@ -29,6 +29,8 @@ class SlicedCount:
         """Where in them those of each but the first begin."""
         self.size = self.bins * (1 + len(slices))
         """How many numbers a count has."""
+        self.of_answers = slice(self._rows.size, self.bins)
+        """Where in them those of the answers are."""
         self.has_answers = self._answers.size > 0
         """Whether answers are counted; else none need to be given."""
 

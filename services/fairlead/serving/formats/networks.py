@@ -184,7 +184,7 @@ class Networked(Model[BaseModel, BaseModel]):
 
         A network that was exported for one row is called once for each.
         """
-        if self._network.row_form.is_a_call:
+        if self.network.row_form.is_a_call:
             return [answer for row in rows for answer in self._computed([row])]
         if not self._open or len(rows) == 1:
             return self._computed(rows)

@@ -197,8 +197,7 @@ class Drift:
 
     def answer_counts(self) -> list[int]:
         """The rows in each bin of the profile's answers, of all workers, without those of the last PERIOD_S seconds."""
-        answers = slice(self._count_rows.size, self._bins)
-        counts = np.sum([one[answers] for one in self._workers], axis=0)
+        counts = np.sum([one[self._counted_bins.of_answers] for one in self._workers], axis=0)
         return [int(one) for one in counts]
 
     def close(self) -> None:
