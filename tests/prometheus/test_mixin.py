@@ -19,7 +19,8 @@ _EVALUATE = "import _jsonnet, sys; print(_jsonnet.evaluate_snippet('here', sys.a
 @cache
 def evaluated(expression: str) -> Any:
     """What Jsonnet makes of an expression over the mixin, `m`."""
-    command = [python("jsonnet"), "-c", _EVALUATE, f"local m = import 'mixin.libsonnet'; {expression}", MONITORING]
+    text = f"local m = import 'mixin.libsonnet'; {expression}"
+    command: list[str | Path] = [python("jsonnet"), "-c", _EVALUATE, text, MONITORING]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

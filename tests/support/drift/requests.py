@@ -22,12 +22,13 @@ SEED = 20261130
 class Drawn:
     """Predictions of new users, every second one of two rows, from request `since` on with a shifted mean.
 
-    One row of 50 has a kind that the reference does not have.
+    One row of 50 has a kind that the reference does not have, unless `strange` says otherwise.
     """
 
     model: str = "doubler"
     shift: float = 0.0
     since: int = 0
+    strange: float = STRANGE
 
     def __call__(self, index: int) -> bytes:
         """The bytes of request `index`."""
@@ -36,7 +37,7 @@ class Drawn:
         rows = [
             {
                 "value": round(float(random.normal(mean, SPREAD)), 3),
-                "kind": _kind(random),
+                "kind": _kind(random, self.strange),
                 "text": (embedded(random, 1)[0] + mean - MEAN).tolist(),
             }
             for _ in range(1 + index % 2)
@@ -51,5 +52,5 @@ def embedded(random: np.random.Generator, rows: int) -> npt.NDArray[np.float64]:
     return np.asarray((along + random.normal(scale=0.3, size=(rows, SIZE))).round(2))
 
 
-def _kind(random: np.random.Generator) -> str:
-    return "z" if random.random() < STRANGE else str(random.choice(KINDS, p=SHARES))
+def _kind(random: np.random.Generator, strange: float) -> str:
+    return "z" if random.random() < strange else str(random.choice(KINDS, p=SHARES))

@@ -1,0 +1,120 @@
+"""The drills: what goes wrong with a model, which alert must say so, and which others may."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from support.faults import folders
+from support.monitoring.stage import DRIFTED, NEXT, RATE, Stage
+from support.processes import wait_until
+
+TIRED_MS = 400
+"""How long a call takes of a model that cannot keep up."""
+
+
+@dataclass(frozen=True)
+class Drill:
+    """`begin` makes the model of this name misbehave. `alerts` must fire for it; `others` are effects, and may."""
+
+    model: str
+    what: str
+    begin: Callable[[Stage], None]
+    alerts: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    minutes: float = 10
+    """How long the longest of its alerts waits, before it is made faster."""
+
+
+def _bad_version(stage: Stage) -> None:
+    folders.behave(stage.folder("bad", NEXT), fail=0.5)
+    stage.platform.command("release", "bad", NEXT, "--skip-check")
+
+
+def _drift(stage: Stage) -> None:
+    stage.load(DRIFTED, shift=4.0)
+
+
+def _stuck(stage: Stage) -> None:
+    folders.behave(stage.folder("stuck", NEXT), broken=True)
+    stage.platform.command("release", "stuck", NEXT, "--skip-check")
+
+
+def _down(stage: Stage) -> None:
+    folders.behave(stage.folder("down"), broken=True)
+    os.kill(stage.process("down"), signal.SIGKILL)
+
+
+def _quiet(stage: Stage) -> None:
+    stage.quiet("quiet")
+
+
+def _silent(stage: Stage) -> None:
+    """One of two instances no longer runs, and nothing says so: it is stopped, not ended."""
+    pid = stage.process("silent")
+    stage.ended.callback(_continue, pid)
+    os.kill(pid, signal.SIGSTOP)
+
+
+def _continue(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return
+
+
+def _full(stage: Stage) -> None:
+    folders.behave(stage.folder("full"), delay_ms=TIRED_MS)
+    stage.load("full", rate=4 * RATE)
+
+
+def _burning(stage: Stage) -> None:
+    folders.behave(stage.folder("burning"), fail=0.2)
+
+
+def _unmeasured(stage: Stage) -> None:
+    stage.unscraped("unmeasured")
+
+
+_DOWN_TOO = ("FairleadErrorBudgetBurnsFast", "FairleadErrorBudgetBurnsSlowly", "FairleadDegraded", "FairleadTargetDown")
+_SLOW_TOO = ("FairleadAnswersSlow", "FairleadErrorBudgetBurnsFast", "FairleadErrorBudgetBurnsSlowly")
+DRILLS: Sequence[Drill] = (
+    Drill("bad", "a bad version is released", _bad_version, ("FairleadTargetRejected",)),
+    Drill(
+        DRIFTED,
+        "the inputs are two standard deviations off",
+        _drift,
+        ("FairleadFeatureDrift", "FairleadPredictionDrift"),
+        minutes=90,
+    ),
+    Drill(
+        "stuck",
+        "a release has no instance that starts",
+        _stuck,
+        ("FairleadRolloutStuck",),
+        ("FairleadTargetDown", "FairleadInstanceFailed"),
+        minutes=60,
+    ),
+    Drill("down", "stable is killed and does not start", _down, ("FairleadModelDown",), (*_DOWN_TOO, *_SLOW_TOO), 1),
+    Drill("quiet", "nobody asks any more", _quiet, ("FairleadNoTraffic",)),
+    Drill("silent", "one of two instances hangs", _silent, ("FairleadTargetDown",), (*_DOWN_TOO, *_SLOW_TOO), 5),
+    Drill("full", "four times the load, and slow calls", _full, ("FairleadQueueFull",), _SLOW_TOO, 5),
+    Drill(
+        "burning",
+        "a fifth of the answers are errors",
+        _burning,
+        ("FairleadErrorBudgetBurnsFast",),
+        ("FairleadErrorBudgetBurnsSlowly",),
+        2,
+    ),
+    Drill("unmeasured", "no autoscaler can read the load", _unmeasured, ("FairleadLoadNotMeasured",)),
+)
+INSTANCES = {"silent": 2}
+
+
+def released(stage: Stage, model: str) -> None:
+    """Release the next version of a model, and wait until it has all requests."""
+    stage.platform.command("release", model, NEXT)
+    wait_until(lambda: stage.platform.head(model).table.stable.version == NEXT, "the release is promoted", within=120)
