@@ -95,6 +95,14 @@ class Model(Generic[Row, Answer]):
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_tensors")
 
+    def explain(self, rows: list[Row]) -> list[Any]:
+        """Explain the answers to the rows of one request: one value per row that can be written as JSON.
+
+        A value may have numpy's numbers and arrays and pydantic's models in it, and no NaN. Optional: a class that
+        defines it is asked by `POST /v1/models/{model}:explain`, on the threads that call `predict`.
+        """
+        raise errors.ModelFailed(f"{type(self).__name__} does not define explain")
+
 
 def _pydantic(owner: type, part: Any) -> type[BaseModel]:
     if isinstance(part, type) and issubclass(part, BaseModel):

@@ -15,6 +15,7 @@ import fairlead
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import Profile
 from fairlead.serving.app import App, build_app
+from fairlead.serving.formats import methods
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.formats.strict import strict
@@ -71,11 +72,17 @@ class Served:
     folder: Path = Path("/nowhere")
     package: str = "nothing"
     profile: Profile | None = None
+    explained: bool = False
 
     @property
     def row_type(self) -> type[BaseModel]:
         """The strict row type, as a loaded folder has it."""
         return strict(self.row)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the model explains its answers."""
+        return self.explained or (isinstance(self.model, type) and methods.explains(self.model))
 
     def start(self, made_up: MadeUp = MADE_UP) -> fairlead.Model[Any, Any]:
         """Make the model."""

@@ -111,6 +111,7 @@ def _own_paths(base: str) -> Iterator[_ModelPath]:
 def _unpinned_paths(model: str) -> Iterator[_ModelPath]:
     yield from _own_paths(f"/models/{model}")
     yield _ModelPath("v1-predict", Path(f"/v1/models/{model}:predict"), uses_split=True)
+    yield _ModelPath("v1-explain", Path(f"/v1/models/{model}:explain"), uses_split=True)
     yield _ModelPath("v1-metadata", Path(f"/v1/models/{model}"))
     yield _ModelPath("v2-infer", Path(f"/v2/models/{model}/infer"), uses_split=True)
     # Clients poll metadata and readiness. On the split every poll would count as a success of some version.

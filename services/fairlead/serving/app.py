@@ -96,7 +96,15 @@ class App:
         self._exporter = otlp.Exporter(spans, manifest.name, manifest.version, self._count_spans) if spans else None
         self._tracer = traces.Tracer(time.monotonic, self._exporter.add) if self._exporter else None
         self.plane = dataplane.DataPlane(
-            served, terms, self.state, settings, self.metrics, when_ready, start_again, self._keep()
+            served,
+            terms,
+            self.state,
+            settings,
+            self.metrics,
+            when_ready,
+            start_again,
+            self._keep(),
+            self._tracer.keep if self._tracer else None,
         )
 
         # One endpoint object for each of the three protocols.
@@ -117,7 +125,7 @@ class App:
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         # What every endpoint of this model has in common, over HTTP and for calls of gRPC.
         shared = (self.plane, watcher, settings.max_body_bytes, self.answers, receiving, self._aside, manifest.version)
-        endpoints = {
+        endpoints: dict[str, endpoint.Endpoint] = {
             name: endpoint.Endpoint(
                 decode,
                 *shared,
@@ -127,12 +135,19 @@ class App:
             )
             for name, decode in decoders.items()
         }
+        if served.explains:
+            of_explanations = admission.Explanations(self.plane), *shared[1:]
+            endpoints["v1-explain"] = endpoint.ExplainEndpoint(
+                json_protocols.kserve_v1_explain(terms), *of_explanations, has_files=has_files
+            )
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints, files)
 
         # FastAPI has every route and documents it.
         self.api = api.ModelApi(manifest, terms)
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
+        if not served.explains:
+            self.api.include_router(api.no_explanations(manifest))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
         self.api.include_router(drift_metrics.router(self.drift, self.feedback))
         self.api.include_router(feedback.router(self.feedback, settings.max_body_bytes, receiving))

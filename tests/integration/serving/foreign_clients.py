@@ -135,6 +135,7 @@ async def ask_kserve(url: str, model: str) -> dict[str, Any]:
         "v1 live": lambda: v1.is_server_live(url),
         "v1 model ready": lambda: v1.is_model_ready(url, model),
         "v1 infer": lambda: v1.infer(url, instances, model_name=model),
+        "v1 explain": lambda: v1.explain(url, model, instances),
         "v1 wrong": lambda: v1.infer(url, {"instances": [[1.0, 2.0]]}, model_name=model),
         "v1 no model": lambda: v1.infer(url, instances, model_name="rose"),
         "v2 live": lambda: v2.is_server_live(url),

@@ -53,12 +53,23 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
         yield Targets(platform.url, {name: service(platform, name) for name in models})
 
 
+EXPLAINING = """
+
+class Explained(Iris):
+    def explain(self, rows):
+        return [{"longest": max(row.model_dump(), key=row.model_dump().get)} for row in rows]
+"""
+
+
 def model(folder: Path, name: str) -> dict[str, Any]:
-    """A copy of iris under another name, as an entry of platform.yaml."""
+    """A copy of iris under another name, which explains its answers, as an entry of platform.yaml."""
     shutil.copytree(IRIS, folder)
+    with (folder / "model.py").open("a") as code:
+        code.write(EXPLAINING)
     manifest = folder / "fairlead.yaml"
     # A profile is that of one model, so the copy has none.
     text = manifest.read_text().replace("name: iris\n", f"name: {name}\n", 1).replace("profile: profile.json\n", "")
+    text = text.replace("entry: model:Iris", "entry: model:Explained")
     manifest.write_text(text)
     return {"versions": {"1.1.0": {"source": str(folder)}}, "target": "1.1.0"}
 
@@ -101,6 +112,10 @@ def test_a_client_gets_its_predictions(found: dict[str, Any], situation: str) ->
 
 def test_the_client_of_kserve_v1_gets_its_predictions(found: dict[str, Any]) -> None:
     assert [one["label"] for one in found["kserve v1 infer"]["predictions"]] == LABELS
+
+
+def test_the_client_of_kserve_v1_gets_its_explanations(found: dict[str, Any]) -> None:
+    assert found["kserve v1 explain"] == {"explanations": [{"longest": "sepal_length"}] * 2}
 
 
 def test_a_field_that_is_an_object_reaches_the_client_of_triton_as_json(found: dict[str, Any]) -> None:

@@ -97,6 +97,11 @@ class ModelFolder:
         return f"<ModelFolder {self.folder}: {what}, {len(self.golden)} golden rows>"
 
     @property
+    def explains(self) -> bool:
+        """Whether the model's class explains its answers."""
+        return methods.explains(self.model_class)
+
+    @property
     def package(self) -> str:
         """The package that the folder's code has become."""
         return self.code.package
@@ -162,6 +167,12 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
         model_class = code.model_class(manifest.entry)
         if methods.answering(model_class) == "predict_tensors":
             model_class = tensor_classes.model_class(manifest, model_class)
+        if manifest.isolation == "process" and methods.explains(model_class):
+            raise errors.Invalid(
+                f"fairlead.yaml: isolation: {model_class.__name__} defines explain, which a process of the model's own "
+                "does not answer",
+                hint="Write `isolation: thread`, or leave explain out.",
+            )
     else:
         manifest = _with_signature(manifest, adapter, folder)
         model_class = _without_a_class(manifest, adapter, folder)

@@ -21,6 +21,11 @@ def answering(model_class: type[Model[Any, Any]]) -> str:
     return next(iter(_defined(model_class)), "predict")
 
 
+def explains(model_class: type[Model[Any, Any]]) -> bool:
+    """Whether the class or a base of it defines `explain`."""
+    return model_class.explain is not Model.explain
+
+
 def check(model_class: type[Model[Any, Any]]) -> None:
     """Raise Invalid unless the class defines one method that answers a batch, and the service can call its methods.
 
@@ -42,6 +47,7 @@ def check(model_class: type[Model[Any, Any]]) -> None:
     for name in defined:
         _check_method(model_class, name, ANSWERING[name])
     _check_method(model_class, "load", "artifact")
+    _check_method(model_class, "explain", "rows")
 
 
 def _defined(model_class: type[Model[Any, Any]]) -> dict[str, int]:
@@ -66,7 +72,7 @@ def _check_method(model_class: type[Model[Any, Any]], name: str, argument: str) 
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         message = f"{where} is async, and the service does not await it: it calls the model on a thread"
         raise errors.Invalid(message, hint=f"Write `def {name}`.")
-    if inspect.isgeneratorfunction(function) and name in ANSWERING:
+    if inspect.isgeneratorfunction(function) and name != "load":
         raise errors.Invalid(f"{where} is a generator: it has a `yield`", hint="Return a list with one answer per row.")
     hint = f"Write `def {name}(self, {argument})`."
     if not callable(function) and not hasattr(function, "__get__"):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
-from fairlead.serving.formats import networks
+from fairlead.serving.formats import methods, networks
 from fairlead.serving.formats.datatypes import BF16, from_bf16
 
 _EXAMPLE = "`inputs: [{name: x, datatype: FP32, shape: [-1, 3]}]`"
@@ -39,6 +39,11 @@ def model_class(manifest: Manifest, author: type[Model[Any, Any]]) -> type[Model
         raise errors.Invalid(
             f"fairlead.yaml: inputs: {wrong[0]!r} has null or a column, and arrays have neither",
             hint="Leave nullable, column and column_type out, or write predict_frame, which gets a table.",
+        )
+    if methods.explains(author):
+        raise errors.Invalid(
+            f"fairlead.yaml: entry: {author.__name__} defines explain, which gets rows, and predict_tensors",
+            hint="Leave one of them out: only a class with types of rows can explain.",
         )
     return networks.model_class(manifest, _Class(author))
 

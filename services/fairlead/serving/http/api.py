@@ -26,6 +26,12 @@ from fairlead.serving.open_inference.binary_form import CONTENT_TYPE, HEADER
 EXAMPLES = 3  # golden rows shown on the docs page
 EXAMPLE_BYTES = 20_000  # a row with an image in it may be longer than the page
 _REF = "#/components/schemas/{model}"
+_EXPLANATIONS = {
+    "type": "object",
+    "description": "Explanations, in KServe's V1 form: one JSON value for each row.",
+    "required": ["explanations"],
+    "properties": {"explanations": {"type": "array", "items": {}}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Operation:
     """Whether tensors may follow the JSON in binary form, in the request and in the response."""
     uploads: Mapping[str, Any] = field(default_factory=dict)
     """What else the body of a request may be, by its content type."""
+    name: str = ""
+    """Its name in OpenAPI, if it is not that of the protocol."""
 
 
 class ModelApi(FastAPI):
@@ -115,7 +123,7 @@ def router(operations: Sequence[Operation]) -> APIRouter:
                 tags=[operation.protocol],
                 summary=operation.summary,
                 include_in_schema=not path.endswith("/"),
-                operation_id=f"{operation.protocol}_{operation.paths.index(path)}",
+                operation_id=f"{operation.name or operation.protocol}_{operation.paths.index(path)}",
                 response_model=None,
                 openapi_extra={
                     "requestBody": {
@@ -125,6 +133,20 @@ def router(operations: Sequence[Operation]) -> APIRouter:
                 },
                 responses=_responses(_by_type(operation, operation.response), path),
             )
+    return routes
+
+
+def no_explanations(manifest: Manifest) -> APIRouter:
+    """A router that says to those who ask for explanations that the model has none."""
+    routes = APIRouter()
+
+    @routes.post(f"/v1/models/{manifest.name}:explain", include_in_schema=False)
+    async def explain() -> None:
+        raise errors.NotFound(
+            f"{manifest.name} {manifest.version} explains no answers: its class does not define `explain`",
+            hint="Define explain(self, rows) beside predict; it returns one JSON value per row.",
+        )
+
     return routes
 
 
@@ -222,7 +244,7 @@ def operations(
     one_or_many = many if schemas.row_is_list else {"oneOf": [schemas.row, many]}
     one_or_all = all_answers if schemas.row_is_list else {"oneOf": [schemas.answer, all_answers]}
     base = f"/v2/models/{manifest.name}"
-    return (
+    found = (
         Operation(
             ("/predict", "/predict/"),
             "predict",
@@ -254,6 +276,18 @@ def operations(
             takes_binary=True,
         ),
     )
+    if (explaining := endpoints.get("v1-explain")) is None:
+        return found
+    explain = Operation(
+        (f"/v1/models/{manifest.name}:explain",),
+        "v1",
+        "KServe V1: one explanation for each row",
+        explaining,
+        _content(schemas.instances, {"golden rows": rows and {"instances": rows}}),
+        _content(_EXPLANATIONS, {}),
+        name="v1_explain",
+    )
+    return (*found, explain)
 
 
 def _content(schema: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,8 @@ from fairlead.serving import problems
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import encodings, exchange
 from fairlead.serving.http.disconnects import DisconnectWatcher
-from fairlead.serving.inference.admission import Admission, DecodedRequest, Weighed
+from fairlead.serving.inference.admission import Admission, DecodedRequest, Plane, Weighed
 from fairlead.serving.inference.batching import Ticket
-from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.inference.memory import BINARY_BYTE
 from fairlead.serving.inference.pieces import PIECE_BYTES
 from fairlead.serving.inference.side_thread import Job, SideThread
@@ -48,7 +47,7 @@ class Endpoint:
     def __init__(
         self,
         decode: Decode,
-        plane: DataPlane,
+        plane: Plane,
         disconnects: DisconnectWatcher,
         max_body_bytes: int,
         answer_records: AnswerRecords,
@@ -219,3 +218,11 @@ class Endpoint:
         await request.send_answer(payload, send)
         if request.keep_answer:
             self.record_answer(request, 200, answers)
+
+
+class ExplainEndpoint(Endpoint):
+    """Answers requests to explain. They are recorded as answered, without answers to compare."""
+
+    def record_answer(self, request: exchange.Exchange, status: int, answers: Sequence[Any] = ()) -> None:
+        """Add only the status to the answer records."""
+        super().record_answer(request, status)

@@ -1,10 +1,11 @@
-"""Decoders of the two protocols whose rows are JSON objects: Fairlead's own, and KServe's V1."""
+"""Decoders of the protocols whose rows are JSON objects: Fairlead's own, and KServe's V1 with its `explain`."""
 
 from __future__ import annotations
 
 from fairlead.serving.http import endpoint
 from fairlead.serving.inference import pieces
 from fairlead.serving.inference.admission import DecodedRequest
+from fairlead.serving.inference.answer_limit import too_large
 from fairlead.serving.inference.contract import Contract
 
 _BLANK = b" \t\r\n"
@@ -31,5 +32,21 @@ def kserve_v1(terms: Contract) -> endpoint.Decode:
 
     def decode(body: bytes) -> DecodedRequest:
         return DecodedRequest(decode_instances(body), terms.encode_predictions)
+
+    return decode
+
+
+def kserve_v1_explain(terms: Contract) -> endpoint.Decode:
+    """`POST /v1/models/{m}:explain`: takes `instances`, returns `explanations`."""
+    decode_instances = pieces.decoder(terms, terms.decode_instances, ("body", "instances"))
+
+    def encode(answers: list[bytes]) -> bytes:
+        payload = b'{"explanations":%b}' % answers[0]
+        if len(payload) > terms.limits.answer_bytes:
+            raise too_large(terms.limits.answer_bytes)
+        return payload
+
+    def decode(body: bytes) -> DecodedRequest:
+        return DecodedRequest(decode_instances(body), encode)
 
     return decode

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fairlead import errors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
+from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.inference.side_thread import Job, SideThread
 
@@ -40,10 +41,43 @@ Watch = Callable[[Job[Any]], AbstractContextManager[None]]
 """Watches the client of a job, as long as the context lasts: cancels its future when the client disconnects."""
 
 
+class Plane(Protocol):
+    """What takes the rows of requests: a `DataPlane`, or its `Explanations`."""
+
+    @property
+    def terms(self) -> Contract:
+        """What the model accepts and returns."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of deadlines, in seconds."""
+
+    def submit(self, rows: Sequence[Any], size: int, deadline: float | None, *, spilled: bool = False) -> Ticket:
+        """Queue the rows of one request. See `DataPlane.submit`."""
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Cancel a request whose client has disconnected."""
+
+    def check_spill(self) -> None:
+        """Raise SpillRefused if a spilled request need not even be read."""
+
+    def dropped(self, reason: str) -> None:
+        """Count a request that was dropped before its rows were known."""
+
+
+class Explanations:
+    """The part of a data plane that takes requests to explain."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self.terms, self.clock = plane.terms, plane.clock
+        self.submit, self.give_up = plane.explain, plane.give_up_explanation
+        self.check_spill, self.dropped = plane.check_spill, plane.dropped
+
+
 class Admission:
     """Queues the rows of requests of any protocol."""
 
-    def __init__(self, plane: DataPlane, aside: SideThread) -> None:
+    def __init__(self, plane: Plane, aside: SideThread) -> None:
         self._plane = plane
         self._aside = aside
 

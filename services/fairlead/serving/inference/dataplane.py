@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +70,10 @@ class Served(Protocol):
         """The package that its code has become."""
 
     @property
+    def explains(self) -> bool:
+        """Whether the model explains its answers."""
+
+    @property
     def profile(self) -> Profile | None:
         """The reference that drift is measured against, if there is one."""
 
@@ -102,20 +106,22 @@ class DataPlane:
         when_ready: Callable[[], None],
         start_again: StartAgain,
         keep: Callable[[Batch], None] | None = None,
+        keep_explained: Callable[[Batch], None] | None = None,
     ) -> None:
-        """`keep` is given each batch that has ended."""
+        """`keep` is given each batch that has ended, and `keep_explained` each explained request."""
         self.terms = terms
         self.state = state
         self.clock: Callable[[], float] = time.monotonic
         self._served = served
         self._settings = settings
         self._meter = meter
-        self._keep = keep
+        self._keep, self._keep_explained = keep, keep_explained
         self._when_ready = when_ready
         self._pool: workers.Threads | None = None
         self._runner: runner.Runner | None = None
         self._batcher: batching.Batcher | None = None
         self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
+        self._explainer: batching.Batcher | None = None  # of requests, each an item, on the threads of the batcher
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
         self._start_again = start_again
@@ -123,7 +129,7 @@ class DataPlane:
         self._asking: tuple[str, float] | None = None  # the made-up row that is asked now, and since when
         self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
-        meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
+        meter.queue_rows.set_function(lambda: sum(one.queued_rows for one in self._batchers))
 
     def start(self) -> None:
         """Start loading the model, on a worker thread that also calls it: some libraries bind objects to a thread."""
@@ -160,10 +166,30 @@ class DataPlane:
             raise errors.NotReady(self.state.reason)
         return self._accepting.submit(rows, size, deadline, spilled)
 
+    def explain(
+        self, rows: Sequence[BaseModel], size: int, deadline: float | None, *, spilled: bool = False
+    ) -> batching.Ticket:
+        """Queue a request to explain. The ticket's future gets a list of one element: the explanations as JSON.
+
+        Raises as `submit`.
+        """
+        if self._accepting is None or self._explainer is None:
+            raise errors.NotReady(self.state.reason)
+        return self._explainer.submit([rows], size, deadline, spilled)
+
+    def give_up_explanation(self, ticket: batching.Ticket) -> None:
+        """As `give_up`, for a ticket of `explain`."""
+        if self._explainer is not None:
+            self._explainer.give_up(ticket, "disconnected")
+
+    @property
+    def _batchers(self) -> list[batching.Batcher]:
+        return [one for one in (self._batcher, self._explainer) if one is not None]
+
     @property
     def queued_memory(self) -> int:
         """The most bytes that the rows in the queue need, without those of large bodies."""
-        return self._batcher.queued_bytes * self.terms.memory.per_byte if self._batcher else 0
+        return sum(one.queued_bytes for one in self._batchers) * self.terms.memory.per_byte
 
     def dropped(self, reason: str) -> None:
         """Count a request that was dropped before its rows were known."""
@@ -183,10 +209,10 @@ class DataPlane:
             self._batcher = self._accepting = None
             self._failed(batcher.failure)
             return
-        if batcher.hanging:
-            extra = {"reason": batcher.hanging, "stack": batcher.stacks()}
+        if hanging := next((one for one in self._batchers if one.hanging), None):
+            extra = {"reason": hanging.hanging, "stack": hanging.stacks()}
             logger.error("a call of the model hangs; liveness fails until it returns", extra=extra)
-            self.state.enter("hanging", batcher.hanging)
+            self.state.enter("hanging", hanging.hanging)
         elif batcher.replacing:
             self._load_until = self.clock() + self._settings.load_timeout_s
             logger.error("the model's process ended", extra={"reason": batcher.replacing})
@@ -194,7 +220,7 @@ class DataPlane:
         else:
             logger.warning("ready again")
             self.state.enter("ready", "ready")
-        self._accepting = batcher if batcher.has_place else None
+        self._accepting = batcher if all(one.has_place for one in self._batchers) else None
 
     def replace_process(self) -> BaseException | None:
         """Start another process for the model. Called by the batcher on a worker thread."""
@@ -206,8 +232,8 @@ class DataPlane:
         return None
 
     def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._batcher is not None:
-            self._batcher.check_calls()
+        for batcher in self._batchers:
+            batcher.check_calls()
         if self._asking is not None and self.clock() - self._asking[1] > self._settings.call_timeout_s:
             self._give_up_made_up(self._asking[0])
         if self.state.phase in ("loading", "warming") and self.clock() > self._load_until:
@@ -289,16 +315,18 @@ class DataPlane:
             call_s=math.inf if result.runner.limits_calls else settings.call_timeout_s,
             spill_share=settings.spill_share,
         )
-        self._batcher = self._accepting = batching.Batcher(
-            result.runner.compute,
-            self._pool,
-            limits,
+        batcher = partial(
+            batching.Batcher,
+            pool=self._pool,
             loop=asyncio.get_running_loop(),
             clock=self.clock,
             meter=self._meter,
             owner=self,
-            keep=self._keep,
         )
+        self._batcher = self._accepting = batcher(result.runner.compute, limits=limits, keep=self._keep)
+        if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
+            alone = replace(limits, max_rows=1, max_wait_s=0)
+            self._explainer = batcher(result.runner.explain, limits=alone, keep=self._keep_explained)
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)
         self._meter.loaded(result.seconds)
         logger.log(

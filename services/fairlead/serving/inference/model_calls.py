@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead import errors
 from fairlead.model import Model
 from fairlead.serving.formats import rows
 from fairlead.serving.inference import batching, contract
@@ -23,3 +29,34 @@ def compute(model: Model[Any, Any], terms: contract.Contract) -> batching.Comput
         return check(predict(batch), len(batch))
 
     return call
+
+
+def explain(model: Model[Any, Any]) -> batching.Compute:
+    """The function that explains the answers to requests, each given as the list of its rows: as a list in JSON.
+
+    It raises ModelFailed if there is not one explanation per row, or one of them has no JSON.
+    """
+
+    def call(requests: list[Any]) -> list[Any]:
+        return [_explained(model.explain(rows), len(rows)) for rows in requests]
+
+    return call
+
+
+def _explained(found: object, rows: int) -> bytes:
+    if not isinstance(found, Sequence | np.ndarray) or isinstance(found, str | bytes) or len(found) != rows:
+        got = f"{len(found)} values" if isinstance(found, list | tuple | np.ndarray) else f"a {type(found).__name__}"
+        raise errors.ModelFailed(f"explain returned {got} for {rows} rows; return a list with one value per row")
+    try:
+        return json.dumps(list(found), allow_nan=False, default=_plain, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise errors.ModelFailed(f"explain returned what JSON does not have: {problem}") from None
+
+
+def _plain(value: object) -> object:
+    """A value of numpy or pydantic as one that JSON has. Raises TypeError for any other."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__name__}")

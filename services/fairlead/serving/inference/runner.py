@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from fairlead.model import Model
+from fairlead.serving.formats import methods
 from fairlead.serving.inference import batching, contract, model_calls, warmup
 
 WarmUp = Callable[[batching.Compute], warmup.Batchable]
@@ -22,6 +23,10 @@ class Runner(Protocol):
     def compute(self) -> batching.Compute:
         """The function that returns the model's answers to rows. Call it after `start`."""
 
+    @property
+    def explain(self) -> batching.Compute | None:
+        """The function that explains requests; None if the model does not. Ask for it after `start`."""
+
     def start(self, warm_up: WarmUp) -> warmup.Batchable:
         """Load the model and warm it up. May raise any exception."""
 
@@ -37,6 +42,7 @@ class InThreads:
 
     limits_calls = False
     compute: batching.Compute
+    explain: batching.Compute | None = None
 
     def __init__(self, start: Callable[[], Model[Any, Any]], terms: contract.Contract) -> None:
         self._start = start
@@ -44,7 +50,10 @@ class InThreads:
 
     def start(self, warm_up: WarmUp) -> warmup.Batchable:
         """Load the model on this thread and warm it up."""
-        self.compute = model_calls.compute(self._start(), self._terms)
+        model = self._start()
+        self.compute = model_calls.compute(model, self._terms)
+        if methods.explains(type(model)):
+            self.explain = model_calls.explain(model)
         return warm_up(self.compute)
 
     def replace(self) -> None:

@@ -25,6 +25,7 @@ class Processes:
     """
 
     limits_calls = True
+    explain = None  # `formats.folder` refuses a model that explains here
 
     def __init__(self, origin: messages.Origin, settings: Settings, written: codec.Codec) -> None:
         self._start = origin, settings, written
