@@ -14,6 +14,7 @@
     |  - SpillRefused       another version's request, while such ones have used up the time that they may take
     |  - DeadlineExceeded   the caller's deadline passed before the work began
     |  - CallTimedOut       the model did not return within the time limit of a call
+    |  - OutOfMemory        there is not enough memory for a call of the model
     - ModelFailed           the model's own code raised, or its answer does not match its schema
        - ProcessEnded       the process that runs the model ended during the call
 
@@ -118,6 +119,13 @@ class DeadlineExceeded(Unavailable):
 
 class CallTimedOut(Unavailable):
     """The model was called and did not return within the time limit of a call."""
+
+
+class OutOfMemory(Unavailable):
+    """There is not enough memory, on the device or in the process, for a call of the model."""
+
+    retry_after_s = 5
+    """When to try again, in seconds: what uses the memory may have ended."""
 
 
 class ModelFailed(FairleadError):

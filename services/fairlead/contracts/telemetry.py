@@ -128,6 +128,13 @@ MODEL_LATE_CALLS = _model(
     "Calls of the model that took longer than call_timeout_s",
     outcome=("timed_out", "returned"),
 )
+MODEL_OUT_OF_MEMORY = _model(
+    "out_of_memory_total",
+    "counter",
+    "calls",
+    "Calls of the model that found no memory: made again with half of the rows, or refused",
+    outcome=("halved", "refused"),
+)
 MODEL_PROCESS_RESTARTS = _model(
     "process_restarts_total",
     "counter",
@@ -176,6 +183,7 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_REJECTED,
     MODEL_FAILURES,
     MODEL_LATE_CALLS,
+    MODEL_OUT_OF_MEMORY,
     MODEL_PROCESS_RESTARTS,
     MODEL_TRACED,
     MODEL_INFO,

@@ -38,6 +38,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.SpillRefused, 503, "spill-refused"),
     (errors.DeadlineExceeded, 504, "deadline-exceeded"),
     (errors.CallTimedOut, 504, "call-timed-out"),
+    (errors.OutOfMemory, 503, "out-of-memory"),
     (errors.LoadFailed, 503, LOAD_FAILED),
     (errors.NotReady, 503, "not-ready"),
     (errors.Unavailable, 503, "unavailable"),
@@ -247,7 +248,7 @@ def _of_ours(error: errors.FairleadError) -> Problem:
     if isinstance(error, errors.ModelFailed) and not isinstance(error, errors.ProcessEnded):
         detail = "the model could not answer this request; the service's log has the details under this request id"
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if isinstance(error, errors.Overloaded | errors.SpillRefused):
+    if isinstance(error, errors.Overloaded | errors.SpillRefused | errors.OutOfMemory):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
         if isinstance(error, errors.SpillRefused):
             headers += ((SPILL_REFUSED_HEADER.encode(), b"1"),)

@@ -130,9 +130,9 @@ class Settings(BaseModel):
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None: the CPU quota of the cgroup, rounded up,
     divided by `threads` and `workers`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where a PyTorch model runs. auto: on a GPU where PyTorch finds one, else on the CPU; the log
-    says so. cuda: without a GPU the model is not loaded."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")
+    """Where a model of PyTorch, Keras or ONNX runs: cpu, cuda, or cuda:1 for the second GPU. auto: on a GPU where its
+    library finds one, else on the CPU; the log says so. cuda: without that GPU the model is not loaded."""
 
     @field_validator("workers", mode="before")
     @classmethod

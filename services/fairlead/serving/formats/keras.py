@@ -23,6 +23,7 @@ from fairlead.contracts import json_text
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import (
     base,
+    device,
     hdf5_file,
     keras_config,
     keras_file,
@@ -53,7 +54,7 @@ class Keras:
     def read(self, artifact: Path) -> Any:
         """The network with its weights. Raises Invalid for a damaged file, and Refused for Lambda layers."""
         keras, torch = self._libraries()
-        where = torch_runtime.device(torch)
+        where = device.of_torch(torch)
         config, has_lambdas = self._config(artifact)
         with _telling(self.name, artifact), tempfile.TemporaryDirectory(prefix="fairlead-weights-") as scratch:
             with keras.device(where):
@@ -232,7 +233,8 @@ def _tensors(what: str, struct: Any, names: Sequence[str]) -> tuple[Tensor, ...]
         raise errors.Invalid(f"{where}s are nested; they must be one tensor, a list, or a dictionary of tensors")
     found = []
     for name, one in zip(names, tensors, strict=True):
-        datatype = DATATYPES.get(str(one.dtype)) or (_WIDER.get(str(one.dtype)) if what == "output" else None)
+        kind = str(one.dtype)
+        datatype = DATATYPES.get(kind) if kind not in _WIDER else _WIDER[kind] if what == "output" else None
         if datatype is None:
             raise errors.Invalid(f"{where} {name!r} is of the type {one.dtype}, which no datatype stands for")
         found.append(networks.tensor(where, name, datatype, one.shape))

@@ -1,4 +1,4 @@
-"""Format `onnx`: a graph of operators, computed by onnxruntime on the CPU. The file is data: reading it runs no code.
+"""Format `onnx`: a graph of operators, computed by onnxruntime. The file is data: reading it runs no code.
 
 The graph names its inputs and outputs with their types, so the manifest need not. The threads of a call are those of
 the CPU quota. onnxruntime opens a private copy whose `external_data` was looked at before, and no memory arena keeps
@@ -21,7 +21,7 @@ import numpy as np
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
-from fairlead.serving.formats import base, networks, onnx_file, shared_dimensions
+from fairlead.serving.formats import base, device, memory_errors, networks, onnx_file, shared_dimensions
 from fairlead.serving.formats.row_forms import RowForm, row_form
 
 ELEMENTS: Mapping[int, str] = MappingProxyType(
@@ -69,8 +69,9 @@ class Onnx:
         model = _model(artifact)
         graph = onnx_file.read(model)
         onnx_file.check_external(graph, model)
+        providers = device.providers(runtime)
         try:
-            session = runtime.InferenceSession(str(model), _options(runtime), providers=["CPUExecutionProvider"])
+            session = runtime.InferenceSession(str(model), _options(runtime), providers=providers)
         except Exception as cause:  # its errors have no class in common
             raise errors.Invalid(
                 f"format 'onnx': onnxruntime {runtime.__version__} cannot load {model.name}: {said(cause)}",
@@ -116,6 +117,8 @@ class _Session:
         try:
             found: Sequence[Any] = self._run([self._outputs[name] for name in wanted], given)
         except Exception as cause:
+            if problem := memory_errors.of(cause, len(next(iter(arrays.values())))):
+                raise problem from None
             raise errors.ModelFailed(f"onnxruntime cannot compute these rows: {said(cause)}") from None
         return found
 

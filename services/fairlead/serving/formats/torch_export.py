@@ -14,7 +14,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
-from fairlead.serving.formats import networks, shared_dimensions, torch_runtime
+from fairlead.serving.formats import device, networks, shared_dimensions, torch_runtime
 from fairlead.serving.formats.row_forms import RowForm, Shape, row_form
 
 NAME = "torch-export"
@@ -48,7 +48,7 @@ class TorchExport:
     def read(self, artifact: Path) -> Any:
         """The module of the graph, ready to be called. Raises Invalid if the file is damaged, or takes no batch."""
         torch = torch_runtime.library(NAME)
-        where = torch_runtime.device(torch)
+        where = device.of_torch(torch)
         program = _program(torch, artifact)
         inputs, _, form = _signature(program)
         if where != "cpu":

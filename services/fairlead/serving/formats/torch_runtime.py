@@ -1,13 +1,15 @@
-"""Calls a PyTorch module as a network: its device, its threads, its arguments, and its answers as arrays.
+"""Calls a PyTorch module as a network: its threads, its arguments, and its answers as arrays.
 
-`device` of the settings names the device: `cpu`, `cuda`, or `auto` for a GPU where PyTorch finds one.
+On a GPU each thread that calls the module has a stream of its own, with one batch at a time in it. Arrays are copied
+to it from pinned memory, without waiting for each other.
 """
 
 from __future__ import annotations
 
-import logging
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,6 @@ from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
 from fairlead.serving.formats import base, datatypes
 from fairlead.serving.formats.row_forms import RowForm
-from fairlead.serving.settings import ENV_PREFIX
-
-DEVICE = f"{ENV_PREFIX}DEVICE"
-"""The variable with the setting `device`."""
-logger = logging.getLogger(__name__)
 
 
 def library(name: str) -> Any:
@@ -29,22 +26,6 @@ def library(name: str) -> Any:
     torch = base.library_of(name, "torch")
     torch.set_num_threads(cpu_quota.compute_threads(os.environ))
     return torch
-
-
-def device(torch: Any) -> str:
-    """`cpu` or `cuda`, as the setting `device` says. Raises Unavailable if it says `cuda` and there is no GPU."""
-    wanted = os.environ.get(DEVICE) or "auto"
-    if wanted == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise errors.Unavailable(
-            f"the setting device is 'cuda', and PyTorch {torch.__version__} finds no GPU here",
-            hint="Give the pod a GPU and a PyTorch that was built for it, or set device to 'cpu' or 'auto'.",
-        )
-    logger.info("the model runs on the CPU", extra={"reason": "device is 'auto', and PyTorch finds no GPU"})
-    return "cpu"
 
 
 class Module:
@@ -71,21 +52,33 @@ class Module:
         self.outputs: tuple[Tensor, ...] | None = None
         self.call, self.by_name = call, by_name
         self._torch, self._where = torch, where
+        self._own = threading.local()
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         """The wanted outputs. Raises ModelFailed if the module returns something else."""
         torch = self._torch
         names = list(arrays) if self.inputs is None else [one.name for one in self.inputs]
-        given = {name: self._tensor(arrays[name]) for name in names}
-        with torch.inference_mode():
+        with torch.inference_mode(), self._stream():
+            given = {name: self._tensor(arrays[name]) for name in names}
             found = self.call(**given) if self.by_name else self.call(*given.values())
-        return [self._array(one) for one in _chosen(found, wanted)]
+            return [self._array(one) for one in _chosen(found, wanted)]
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        """The stream of this thread, in which all is done in order; reading an answer waits for it."""
+        if self._where == "cpu":
+            return nullcontext()
+        if not hasattr(self._own, "stream"):
+            self._own.stream = self._torch.cuda.Stream(self._where)
+        found: AbstractContextManager[Any] = self._torch.cuda.stream(self._own.stream)
+        return found
 
     def _tensor(self, array: np.ndarray) -> Any:
         torch = self._torch
         if array.dtype == datatypes.BF16:
-            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(self._where)
-        return torch.from_numpy(array).to(self._where)
+            tensor = torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(array)
+        return tensor if self._where == "cpu" else tensor.pin_memory().to(self._where, non_blocking=True)
 
     def _array(self, value: Any) -> np.ndarray:
         torch = self._torch

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
-from fairlead.serving.formats import base, torch_runtime
+from fairlead.serving.formats import base, device, torch_runtime
 
 NAME = "torch-state-dict"
 _ZIP = b"PK\x03\x04"
@@ -35,7 +35,7 @@ class TorchStateDict:
         """The module with its weights, ready to be called. Raises Invalid if the file does not fit it."""
         assert self._make is not None  # a manifest of this format has an `entry`
         torch = torch_runtime.library(NAME)
-        where = torch_runtime.device(torch)
+        where = device.of_torch(torch)
         weights = _weights(torch, artifact)
         module = self._make()
         if not isinstance(module, torch.nn.Module):

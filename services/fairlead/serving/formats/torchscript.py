@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
-from fairlead.serving.formats import torch_runtime
+from fairlead.serving.formats import device, torch_runtime
 
 NAME = "torchscript"
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class TorchScript:
     def read(self, artifact: Path) -> Any:
         """The module, ready to be called. Raises Invalid if the file is damaged. Logs that the format is deprecated."""
         torch = torch_runtime.library(NAME)
-        where = torch_runtime.device(torch)
+        where = device.of_torch(torch)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the same, without what to do

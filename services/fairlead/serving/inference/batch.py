@@ -142,7 +142,7 @@ class Batch:
         began = self.called = self._now()
         try:
             return self._compute(list(rows))
-        except (errors.ModelFailed, errors.CallTimedOut) as failure:
+        except (errors.ModelFailed, errors.CallTimedOut, errors.OutOfMemory) as failure:
             return failure
         except BaseException as cause:  # not even sys.exit() in a model may end the thread: requests would hang
             raised = errors.ModelFailed(

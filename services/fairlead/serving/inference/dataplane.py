@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
 from fairlead.serving.inference.batch import Batch
+from fairlead.serving.inference.halving import Halving, Outcome
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
 from fairlead.serving.inference.process.processes import Processes
@@ -122,6 +124,7 @@ class DataPlane:
         self._batcher: batching.Batcher | None = None
         self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
         self._explainer: batching.Batcher | None = None  # of requests, each an item, on the threads of the batcher
+        self._loop: asyncio.AbstractEventLoop
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
         self._start_again = start_again
@@ -129,11 +132,13 @@ class DataPlane:
         self._asking: tuple[str, float] | None = None  # the made-up row that is asked now, and since when
         self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
+        self._halving = Halving(lambda: self.clock(), self._out_of_memory)
         meter.queue_rows.set_function(lambda: sum(one.queued_rows for one in self._batchers))
 
     def start(self) -> None:
         """Start loading the model, on a worker thread that also calls it: some libraries bind objects to a thread."""
         loop = asyncio.get_running_loop()
+        self._loop = loop
         self._pool = workers.Threads(self._settings.threads, loop)
         self._begin_loading(loop)
         self._check_limits(loop)
@@ -260,6 +265,14 @@ class DataPlane:
         assert self._runner is not None  # it calls the model
         self._asking = (asked, self.clock()) if asked and not self._runner.limits_calls else None
 
+    def _out_of_memory(self, outcome: Outcome) -> None:
+        """A call ran out of memory. Called on worker threads."""
+        logger.warning(
+            "a call of the model ran out of memory", extra={"outcome": outcome, "max_rows": self._halving.cap}
+        )
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._meter.out_of_memory, outcome)
+
     def _begin_loading(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._pool is not None  # start() created it
         self._load_until = self.clock() + self._settings.load_timeout_s
@@ -289,7 +302,7 @@ class DataPlane:
         manifest = self._served.manifest
         try:
             return warmup.warm_up(
-                compute,
+                self._halving.over(compute),
                 self.terms,
                 self._served.golden,
                 **manifest.tolerance._asdict(),
@@ -323,7 +336,9 @@ class DataPlane:
             meter=self._meter,
             owner=self,
         )
-        self._batcher = self._accepting = batcher(result.runner.compute, limits=limits, keep=self._keep)
+        self._batcher = self._accepting = batcher(
+            self._halving.over(result.runner.compute), limits=limits, keep=self._keep
+        )
         if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
             alone = replace(limits, max_rows=1, max_wait_s=0)
             self._explainer = batcher(result.runner.explain, limits=alone, keep=self._keep_explained)

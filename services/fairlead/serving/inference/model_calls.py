@@ -14,19 +14,25 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.model import Model
-from fairlead.serving.formats import rows
+from fairlead.serving.formats import memory_errors, rows
 from fairlead.serving.inference import batching, contract
 
 
 def compute(model: Model[Any, Any], terms: contract.Contract) -> batching.Compute:
     """The function that answers a batch with this model.
 
-    Raises ModelFailed or Unavailable if the model's class does not fit its row type or this environment.
+    Raises ModelFailed or Unavailable if the model's class does not fit its row type or this environment. The function
+    raises OutOfMemory if the model, or a library that it calls, finds no memory.
     """
     predict, check = rows.calls(model, terms.row_type), terms.check
 
     def call(batch: list[Any]) -> list[Any]:
-        return check(predict(batch), len(batch))
+        try:
+            return check(predict(batch), len(batch))
+        except Exception as problem:
+            if (found := _no_memory(problem, len(batch))) is None:
+                raise
+        raise found  # not in the block above, whose frames keep the arrays of the call in memory
 
     return call
 
@@ -38,9 +44,18 @@ def explain(model: Model[Any, Any]) -> batching.Compute:
     """
 
     def call(requests: list[Any]) -> list[Any]:
-        return [_explained(model.explain(rows), len(rows)) for rows in requests]
+        try:
+            return [_explained(model.explain(rows), len(rows)) for rows in requests]
+        except Exception as problem:
+            if (found := _no_memory(problem, sum(map(len, requests)))) is None:
+                raise
+        raise found
 
     return call
+
+
+def _no_memory(problem: Exception, rows: int) -> errors.OutOfMemory | None:
+    return None if isinstance(problem, errors.FairleadError) else memory_errors.of(problem, rows)
 
 
 def _explained(found: object, rows: int) -> bytes:

@@ -130,6 +130,10 @@ class Metrics:
         """A call of the model exceeded its time limit (`timed_out`), or returned after it (`returned`)."""
         self._count(telemetry.MODEL_LATE_CALLS, outcome)
 
+    def out_of_memory(self, outcome: str) -> None:
+        """A call ran out of memory: it is made again with half of its rows (`halved`), or had only one (`refused`)."""
+        self._count(telemetry.MODEL_OUT_OF_MEMORY, outcome)
+
     def process_replaced(self, reason: str) -> None:
         """A process that ran the model is replaced: it ended (`ended`), or was ended at the limit (`timed_out`)."""
         self._count(telemetry.MODEL_PROCESS_RESTARTS, reason)

@@ -46,7 +46,8 @@ def returning(value: Any) -> Served:
         def explain(self, rows: list[Point]) -> list[Any]:
             if isinstance(value, Exception):
                 raise value
-            return value(rows)
+            found: list[Any] = value(rows)
+            return found
 
     return Served(Wrong)
 
