@@ -51,6 +51,7 @@ _WORDINGS: Mapping[str, Wording] = {
     "^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$": Wording(
         "a name of a port", 'lower-case letters, digits and "-", at most 15, with a letter: grpc, metrics-2'
     ),
+    r"^(auto|cpu|cuda(:\d{1,2})?)$": Wording("a device", "auto, cpu, cuda, or cuda:1 for the second GPU"),
     r"^(time-sliced|mps|[1-7]g\.[0-9]+gb)?$": Wording(
         "a slice of a GPU", "time-sliced, mps, or a MIG profile with slices and memory: 1g.10gb"
     ),
