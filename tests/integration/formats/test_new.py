@@ -69,6 +69,17 @@ def test_nothing_is_left_of_a_network_that_mixes_rows(tmp_path: Path, onnx: Any,
     assert not list((tmp_path / "out").rglob("fairlead.yaml"))
 
 
+def test_an_output_that_cannot_be_served_is_left_out_with_a_sentence(
+    tmp_path: Path, onnx: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = Path(importlib.import_module("onnxruntime").__file__ or "").parent / "datasets" / "logreg_iris.onnx"
+    new.command("iris", shipped, None, None, None, "1.0.0", tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "not served: format 'onnx': output 'probabilities' is no tensor. A classifier of skl2onnx returns" in printed
+    assert "fit to serve" in printed
+    assert [one.name for one in load_folder(tmp_path / "out/iris/1.0.0").manifest.outputs] == ["label"]
+
+
 def exported(torch: Any, file: Path, example: Any, *, is_open: bool) -> Path:
     """A file of torch.export: a module that returns a dictionary, with rows or for one call."""
 

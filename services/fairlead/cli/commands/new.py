@@ -66,6 +66,8 @@ def command(
         say(
             f"its artifact has the sha256 {written.sha256[:12]}..., not that of {file}: the estimator was written again"
         )
+    for problem in written.left_out:
+        say(f"not served: {problem.message}. {problem.hint or ''}".rstrip())
     if written.skipped:
         say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
     if data is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -68,8 +68,9 @@ class _Logged(logging.Handler):
 
 
 class _NotAnswered(Exception):
-    def __init__(self, request: str, status: int, detail: str) -> None:
-        self.request, self.status, self.detail = request, status, detail
+    def __init__(self, request: str, status: int, problem: Mapping[str, Any]) -> None:
+        self.request, self.status, self.detail = request, status, problem["detail"]
+        self.kind = next((one["type"] for one in problem.get("errors", ())), "")
 
 
 async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> list[str]:
@@ -85,10 +86,14 @@ async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> li
             alone = [await _post(app, "/predict", row.value, "JSON", row.name) for row in rows]
         else:  # a row that is a list can only be sent in a list of rows
             alone = [(await _post(app, "/predict", [row.value], "a list", row.name))[0] for row in rows]
-        listed = await _post(app, "/predict", values, "a list", f"{len(rows)} rows")
+        listed = await _in_lists(values, lambda part: _post(app, "/predict", part, "a list", f"{len(part)} rows"))
         _check(rows, alone, listed, served.manifest.tolerance, "a list", DIFFERS_HINT)
-        v1 = await _post(app, f"/v1/models/{name}:predict", {"instances": values}, "V1", f"{len(rows)} rows")
-        _check(rows, alone, v1["predictions"], served.manifest.tolerance, "V1")
+
+        async def in_v1(part: Sequence[Any]) -> Any:
+            sent = {"instances": part}
+            return (await _post(app, f"/v1/models/{name}:predict", sent, "V1", f"{len(part)} rows"))["predictions"]
+
+        _check(rows, alone, await _in_lists(values, in_v1), served.manifest.tolerance, "V1")
         v2 = OpenInference(app.plane.terms, served.manifest)
         if not is_object:  # it has no tensors
             return ["list", "V1"]
@@ -102,6 +107,18 @@ async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> li
             found = await _post(app, "/predict", data, "a file", row.name, b"image/*")
             _check([row], [answer], [found], served.manifest.tolerance, "a file")
     return ["JSON", "list", "V1", "V2", "file"]
+
+
+async def _in_lists(values: Sequence[Any], post: Callable[[Sequence[Any]], Awaitable[Any]]) -> list[Any]:
+    """The answers to the rows in one list, or in several if one would have more values than a body may have."""
+    try:
+        found: list[Any] = await post(values)
+    except _NotAnswered as problem:
+        if problem.kind != "too_many_values" or len(values) == 1:
+            raise
+        half = len(values) // 2
+        return [*await _in_lists(values[:half], post), *await _in_lists(values[half:], post)]
+    return found
 
 
 async def _post(
@@ -123,7 +140,7 @@ async def _post(
     await app(_scope(path, content_type), receive, send)
     body = orjson.loads(b"".join(message.get("body", b"") for message in sent[1:]))
     if sent[0]["status"] != 200:
-        raise _NotAnswered(f"{what}, sent as {protocol}", sent[0]["status"], body["detail"])
+        raise _NotAnswered(f"{what}, sent as {protocol}", sent[0]["status"], body)
     return body
 
 

@@ -24,6 +24,8 @@ FEW, SPAN = 8, 10
 _TRIES = 5 * FEW
 _LARGE = 20_000
 """A row with more characters as JSON is an image or the like: each try takes long, and its values are plain numbers."""
+_MOST = 1_000_000
+"""The characters that two rows may have beside others: a folder with eight of the rows of an image has megabytes."""
 _DEPTH = 4
 """How many times a type may contain itself before null or an empty list ends it."""
 _TEXTS: Mapping[str, str] = {
@@ -59,7 +61,8 @@ MADE_UP = MadeUp()
 def made_up(row_type: type[BaseModel], count: int = FEW) -> list[dict[str, Any]]:
     """Up to `count` different rows that the type accepts, as JSON objects.
 
-    There are fewer, or none, if the type has rules that its JSON schema does not have, or has no JSON schema.
+    There are fewer, or none, if the type has rules that its JSON schema does not have, or has no JSON schema. There are
+    two if a row is as large as the values of an image.
     """
     try:
         schema = row_type.model_json_schema()
@@ -67,7 +70,9 @@ def made_up(row_type: type[BaseModel], count: int = FEW) -> list[dict[str, Any]]
         return []
     maker = _Maker(schema.get("$defs", {}))
     first = maker.row(schema, 0)
-    is_large = len(json.dumps(first)) > _LARGE
+    size = len(json.dumps(first))
+    is_large = size > _LARGE
+    count = min(count, max(2, _MOST // size))
     tries = [first, *(maker.row(schema, turn) for turn in range(1, count if is_large else _TRIES))]
     if all(isinstance(row, dict) for row in tries):
         tries = _recombined(row_type, tries)

@@ -57,6 +57,19 @@ class Onnx:
         outputs = (_tensor("output", one, form) for one in graph.outputs)
         return _inputs(graph, form), networks.distinct("format 'onnx': output", outputs)
 
+    def usable(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], list[errors.Invalid]]:
+        """The inputs, the outputs that can be fields, and what is wrong with the others. Raises Invalid if none can."""
+        graph = onnx_file.read(_model(artifact))
+        form, outputs, others = _row_form(graph), list[Tensor](), list[errors.Invalid]()
+        for one in graph.outputs:
+            try:
+                outputs.append(_tensor("output", one, form))
+            except errors.Invalid as cause:
+                others.append(cause)
+        if others and not outputs:
+            raise others[0]
+        return _inputs(graph, form), networks.distinct("format 'onnx': output", outputs), others
+
     def dimensions(self, artifact: Path) -> shared_dimensions.Names:
         """The names of the dimensions of each input. Raises Invalid if the file is damaged, or OSError."""
         graph = onnx_file.read(_model(artifact))

@@ -31,13 +31,14 @@ IN_EVERY_IMAGE = frozenset({"joblib", "numpy", "scikit-learn", "scipy"})
 class Written:
     """The folder, the digest of its artifact, and how many golden rows it has.
 
-    `skipped`: rows of the sample that the model does not answer.
+    `skipped`: rows of the sample that the model does not answer. `left_out`: why outputs of the file are not served.
     """
 
     folder: Path
     sha256: str
     golden_rows: int
     skipped: int
+    left_out: tuple[errors.Invalid, ...] = ()
 
 
 def write(
@@ -99,8 +100,8 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
         elif sha256 is not None:
             trained_file.check_digest(file, sha256)
     with _private_copy(file, sha256) as copy:
-        made = network.write(folder, stated, copy)
-    return Written(folder, _artifact(made), len(made.golden), 0)
+        made, left_out = network.write(folder, stated, copy)
+    return Written(folder, _artifact(made), len(made.golden), 0, left_out)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from fairlead import errors
 from fairlead.serving.formats import base, golden, onnx_file, rows
 from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
+from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.writer import write_folder
 
 _WEIGHTS = (
@@ -63,16 +64,21 @@ def _names(file: Path) -> list[str]:
         return []
 
 
-def write(folder: Path, stated: dict[str, Any], file: Path) -> ModelFolder:
-    """Write the folder of a network's file. Its golden rows are made up, with the network's own answers.
+def write(folder: Path, stated: dict[str, Any], file: Path) -> tuple[ModelFolder, tuple[errors.Invalid, ...]]:
+    """Write the folder of a network's file, and return it and why outputs of the file are none of the folder.
 
-    `stated` has its format. Raises Invalid if it cannot be served, Refused if it has code that is not trusted, and
-    ModelFailed if it answers a row differently in a batch than alone.
+    The golden rows are made up, with the network's own answers. `stated` has its format. Raises Invalid if it cannot be
+    served, Refused if it has code that is not trusted, and ModelFailed if it answers a row differently in a batch than
+    alone.
     """
     if stated["format"] == "onnx":
         base.library_of("onnx", "onnxruntime")  # before anything is written
         _check_weights_come_along(file)
-    inputs, outputs = cast(base.Described, FORMATS[stated["format"]]).signature(file)
+    adapter, left_out = cast(base.Described, FORMATS[stated["format"]]), list[errors.Invalid]()
+    if isinstance(adapter, Onnx):
+        inputs, outputs, left_out = adapter.usable(file)
+    else:
+        inputs, outputs = adapter.signature(file)
     tensors = {"inputs": inputs, "outputs": outputs}
     declared = {
         part: [one.model_dump(mode="json", include={"name", "datatype", "shape"}) for one in those]
@@ -81,7 +87,7 @@ def write(folder: Path, stated: dict[str, Any], file: Path) -> ModelFolder:
     manifest = stated | declared
     try:
         made = write_folder(folder, manifest, file)
-        return write_folder(folder, manifest, file, golden_inputs=_answered(made))
+        return write_folder(folder, manifest, file, golden_inputs=_answered(made)), tuple(left_out)
     except errors.FairleadError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

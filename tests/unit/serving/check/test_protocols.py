@@ -191,3 +191,25 @@ class Counter(fairlead.Model[Text, Length]):
     golden = [{"input": {"text": "x" * 900_000}, "expected": {"length": 900_000}}] * 5
     finding = found(tmp_path, counting, golden=golden, artifact=None, entry="model:Counter")
     assert finding.message == "5 golden and 3 made-up rows agree in JSON, list, V1, V2"
+
+
+def test_rows_that_have_together_more_values_than_a_body_may_have_are_sent_in_several_lists(tmp_path: Path) -> None:
+    adding = """
+from pydantic import BaseModel
+import fairlead
+
+class Pixels(BaseModel):
+    pixels: list[float]
+
+class Total(BaseModel):
+    total: float
+
+class Adder(fairlead.Model[Pixels, Total]):
+    def predict(self, rows):
+        return [Total(total=sum(row.pixels)) for row in rows]
+"""
+    golden = [
+        {"input": {"pixels": [float(place)] * 160_000}, "expected": {"total": place * 160_000.0}} for place in (1, 2)
+    ]
+    finding = found(tmp_path, adding, golden=golden, artifact=None, entry="model:Adder")
+    assert finding.message.endswith("made-up rows agree in JSON, list, V1, V2")

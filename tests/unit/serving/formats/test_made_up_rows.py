@@ -130,3 +130,11 @@ def test_an_image_is_made_up_of_few_values_so_that_eight_of_them_take_no_minute(
     found = made_up(strict(image), 3)
     assert len(found) == len({json.dumps(row) for row in found}) == 3
     assert len({id(line) for channel in found[0]["pixels"] for line in channel}) < 70
+
+
+def test_of_rows_as_large_as_the_values_of_a_photo_there_are_two() -> None:
+    values = Annotated[list[float], Field(min_length=224, max_length=224)]
+    lines = Annotated[list[values], Field(min_length=224, max_length=224)]
+    image = create_model("Image", pixels=(Annotated[list[lines], Field(min_length=3, max_length=3)], ...))
+    found = made_up(strict(image))
+    assert len(found) == len({json.dumps(row) for row in found}) == 2
