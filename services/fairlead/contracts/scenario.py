@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.base import Document, Duration, format_duration
-from fairlead.contracts.gates import GateName
+from fairlead.contracts.gates import MEASURED, GateName
 from fairlead.contracts.route import TOTAL_WEIGHT, Strategy, Timeouts, parse_share
 
 MAX_DURATION_S = 86_400.0
@@ -239,6 +239,8 @@ class Scenario(Document):
             raise ValueError("shadow: answers in a rehearsal have no content to compare; leave it out")
         if any(gate.name == "classes" for gate in strategy.gates):
             raise ValueError("gates: answers in a rehearsal have no classes; leave 'classes' out")
+        if told := next((gate.name for gate in strategy.gates if gate.name in MEASURED and gate.role != "off"), None):
+            raise ValueError(f"gates: versions in a rehearsal count nothing of themselves; leave {told!r} out")
         return strategy
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@ def test_a_scenario_survives_a_round_trip_through_json() -> None:
         ({"strategy": {"steps": [{"weight": 0}]}}, "strategy.steps.0.weight: Input should be greater"),
         ({"strategy": {"gates": [{"name": "errors", "boundaries": ["8ms"]}]}}, "strategy.gates.0.boundaries: "),
         ({"strategy": {"shadow": {}}}, "shadow: answers in a rehearsal have no content to compare"),
+        ({"strategy": {"gates": [{"name": "cost"}]}}, "gates: versions in a rehearsal count nothing of themselves"),
         ({"strategy": {"gates": [{"name": "classes"}]}}, "gates: answers in a rehearsal have no classes"),
         ({"events": [{"at": "1m", "fault": "fire"}]}, "events.0.fault: Input should be 'metrics-outage'"),
         ({"events": [{"at": "1m"}]}, "events.0: give exactly one of fault, candidate, stable, both, action; "),
