@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import profile, telemetry
 from monitoring.promql import IDENTITY, increase, largest, series, total
 from monitoring.settings import Drift
 
@@ -17,7 +17,7 @@ SLICE = "slice"
 OF_ROWS = (*IDENTITY, SLICE)
 FEATURE = (*IDENTITY, "feature", SLICE)
 BIN = (*FEATURE, "bin")
-ANSWERS = "prediction|confidence"
+ANSWERS = "|".join(profile.ANSWERS)
 """The features that are the model's answers. All others are inputs."""
 SPECIAL = {"missing": "na", "out_of_range": "lo|hi", "new_categories": "new"}
 """The bins whose share of the rows is recorded by itself."""

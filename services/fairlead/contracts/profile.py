@@ -32,9 +32,12 @@ MAX_VALUE = 64
 """The characters of a category that count; the rest of a longer text is not looked at."""
 TOP, TAIL = 20, 100
 """How many values of a category have a bin of their own, and how many more are known and share the bin `other`."""
-PREDICTION, CONFIDENCE = "prediction", "confidence"
+PREDICTION, CONFIDENCE, ENTROPY = ANSWERS = ("prediction", "confidence", "entropy")
+"""The features of answers."""
 LABEL, SCORE = "label", "score"
-"""The fields of an answer: what it says, and a number of it."""
+"""The fields of an answer: what it says, and a number of it. Its entropy has the field ENTROPY."""
+TEXT_SHAPES = ("words", "digits", "upper", "non_ascii", "odd")
+"""What is measured of a free text beside its length."""
 LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
 _RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}")
@@ -69,8 +72,8 @@ class NumberFeature(_Feature):
     kind: Literal["number"] = "number"
     place: Annotated[int, Field(ge=0)] | None = None
     """The place in the field's list, if the field is a list of numbers."""
-    of: Literal["value", "length"] = "value"
-    """`length`: the number is how many characters a text has."""
+    of: Literal["value", "length", "words", "digits", "upper", "non_ascii", "odd"] = "value"
+    """Of a text: `length` is how many characters it has, `words` how many words, and the others are shares of them."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]
 
     @field_validator("edges")
@@ -135,8 +138,8 @@ class Profile(Document):
     """The name of the file with the rows."""
     rows: Annotated[int, Field(ge=1, le=MOST)]
     features: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=MAX_FEATURES)]
-    answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=2)] = ()
-    """`prediction` and `confidence`, where answers have them."""
+    answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=3)] = ()
+    """`prediction`, `confidence` and `entropy`, where answers have them."""
     quality: Annotated[Quality, Field(discriminator="kind")] | None = None
     """How well the rows were answered; None if their truth was not given."""
     slices: Annotated[tuple[Slice, ...], Field(max_length=MAX_SLICES)] = ()
@@ -161,10 +164,10 @@ class Profile(Document):
         names = [one.name for one in (*self.every, *self.vectors)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there are two features {twice[0]!r}")
-        if wrong := [one.name for one in self.answers if one.name not in (PREDICTION, CONFIDENCE)]:
-            raise ValueError(f"{wrong[0]!r} is neither {PREDICTION} nor {CONFIDENCE}")
+        if wrong := [one.name for one in self.answers if one.name not in ANSWERS]:
+            raise ValueError(f"{wrong[0]!r} is none of {', '.join(ANSWERS)}")
         for one in self.answers:
-            if one.field != (LABEL if one.kind == "category" else SCORE):
+            if one.field != (LABEL if one.kind == "category" else ENTROPY if one.name == ENTROPY else SCORE):
                 raise ValueError(f"{one.name}: an answer has a {LABEL}, a category, and a {SCORE}, a number")
         return self
 

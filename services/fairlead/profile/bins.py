@@ -7,7 +7,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,13 +113,19 @@ def number_feature(
     values: Floats,
     *,
     place: int | None = None,
-    of: Literal["value", "length"] = "value",
+    of: str = "value",
 ) -> NumberFeature:
     """A feature with these edges, and the reference's values in its bins."""
     counts = count_numbers(edges, values).tolist()
     critical = _critical(len(counts))
     return NumberFeature(
-        name=name, field=field, place=place, of=of, edges=tuple(edges), counts=counts, critical=critical
+        name=name,
+        field=field,
+        place=place,
+        of=of,
+        edges=tuple(edges),
+        counts=counts,
+        critical=critical,
     )
 
 

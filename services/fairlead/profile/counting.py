@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairlead.contracts.profile import CategoryFeature, Feature, NumberFeature
+from fairlead.contracts.profile import TEXT_SHAPES, CategoryFeature, Feature, NumberFeature
 from fairlead.profile.bins import CategoryCount, Counts, Floats, as_numbers, count_numbers
+from fairlead.profile.texts import lengths, shapes
 
 
 class _Field(NamedTuple):
@@ -59,12 +60,10 @@ def _functions(feature: Feature) -> tuple[Callable[[Sequence[Any]], Any], Callab
     if feature.place is not None:
         place = feature.place
         return as_numbers, lambda matrix: count(matrix[:, place])
+    if feature.of in TEXT_SHAPES:
+        at = TEXT_SHAPES.index(feature.of)
+        return shapes, lambda matrix: count(matrix[:, at])
     return (lengths if feature.of == "length" else as_numbers), count
-
-
-def lengths(texts: Sequence[str | None]) -> Floats:
-    """The characters of each text; NaN where there is none."""
-    return as_numbers([None if text is None else len(text) for text in texts])
 
 
 def is_read_like(one: Feature, other: Feature) -> bool:

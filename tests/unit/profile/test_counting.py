@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.profile import Feature
 from fairlead.profile import bins
-from fairlead.profile.counting import RowCount, is_read_like, lengths
+from fairlead.profile.counting import RowCount, is_read_like
+from fairlead.profile.texts import lengths, shapes
 
 AGE = bins.number_feature("age", "age", (0.0, 10.0, 20.0), np.array([5.0, 15.0]))
 CITY = bins.category_feature("city", "city", ["Ulm", "Bonn", "Ulm"])
 FIRST = bins.number_feature("x[0]", "x", (0.0, 1.0), np.array([0.5]), place=0)
 SECOND = bins.number_feature("x[1]", "x", (0.0, 1.0), np.array([0.5]), place=1)
 TEXT = bins.number_feature("city.length", "city", (3.0, 5.0), np.array([3.0]), of="length")
-EVERY: list[Feature] = [AGE, CITY, FIRST, SECOND, TEXT]
+DIGITS = bins.number_feature("city.digits", "city", (0.0, 0.5), np.array([0.1]), of="digits")
+EVERY: list[Feature] = [AGE, CITY, FIRST, SECOND, TEXT, DIGITS]
 
 rows = st.lists(
     st.fixed_dictionaries(
@@ -39,6 +41,7 @@ def test_all_features_are_counted_as_each_would_be_alone(found: list[dict[str, A
         *bins.count_numbers(FIRST.edges, bins.as_numbers([row["x"][0] for row in found])),
         *bins.count_numbers(SECOND.edges, bins.as_numbers([row["x"][1] for row in found])),
         *bins.count_numbers(TEXT.edges, lengths(city)),
+        *bins.count_numbers(DIGITS.edges, shapes(city)[:, 1]),
     ]
     assert RowCount(EVERY)(found).tolist() == expected
 

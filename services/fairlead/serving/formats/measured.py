@@ -151,7 +151,7 @@ def _fits(one: Feature, how: Measured | None) -> bool:
         return False
     if isinstance(one, CategoryFeature):
         return how.kind in ("category", "text")
-    if one.of == "length":
+    if one.of != "value":
         return how.kind == "text"
     if one.place is not None:
         return how.kind == "numbers" and one.place < how.size
@@ -169,6 +169,6 @@ def _what(how: Measured | None) -> str:
 def _form(one: Feature) -> str:
     if isinstance(one, CategoryFeature):
         return "categories"
-    if one.of == "length":
-        return "the length"
+    if one.of != "value":
+        return f"the {one.of}"
     return "a number" if one.place is None else f"place {one.place}"

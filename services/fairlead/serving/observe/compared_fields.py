@@ -7,11 +7,12 @@ largest of several numbers, such as the probabilities of all classes, or the val
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -19,6 +20,9 @@ from pydantic import BaseModel
 CLASS_FIELD_NAMES = frozenset({"label", "class", "class_", "category", "prediction", "predict", "species", "outcome"})
 MAX_LABEL_CHARS = 64
 MAX_FIELDS = 64
+MAX_SHARES = 100
+"""An answer with more probabilities has no entropy: it would cost more than all other counting."""
+_NEAR_ONE = 0.01
 
 
 class LabelAndScore(NamedTuple):
@@ -45,6 +49,7 @@ class Reader:
         """The field with the score; None if there is none."""
         self.number = self._score if self._score and fields[self._score] in (float, int) else None
         """The field with the score, if it holds one number; None otherwise."""
+        self._parts_of = _parts_function(fields[self._score]) if self._score else None
 
     def read(self, answer: BaseModel) -> LabelAndScore:
         """Label and score of an answer. Never raises: a value that cannot be read is None."""
@@ -56,6 +61,18 @@ class Reader:
             except (TypeError, ValueError, AttributeError, OverflowError):
                 score = None
         return LabelAndScore(_text(values.get(self._label)), score)
+
+    def measured(self, answer: BaseModel) -> dict[str, Any]:
+        """What drift is measured of in an answer: `label`, `score`, and `entropy` in bits. Never raises.
+
+        The entropy is that of the score's field, if it holds up to MAX_SHARES probabilities that add up to 1.
+        """
+        label, score = self.read(answer)
+        entropy = None
+        if self._parts_of is not None and (value := answer.__dict__.get(self._score or "")) is not None:
+            with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):
+                entropy = _entropy(self._parts_of(value))
+        return {"label": label, "score": score, "entropy": entropy}
 
 
 def describe(answer_type: type[BaseModel]) -> dict[str, str]:
@@ -131,6 +148,24 @@ def _score_function(kind: Any) -> Callable[[Any], float | None] | None:
     if isinstance(kind, type) and issubclass(kind, BaseModel) and _all_numbers(kind):
         return lambda value: _largest(value.__dict__.values())
     return None
+
+
+def _parts_function(kind: Any) -> Callable[[Any], Collection[float]] | None:
+    """The function that lists the numbers of a value of this type. None if it is one number."""
+    if kind in (float, int):
+        return None
+    if typing.get_origin(kind) is dict:
+        return lambda value: value.values()
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return lambda value: value.__dict__.values()
+    return lambda value: value
+
+
+def _entropy(shares: Collection[float]) -> float | None:
+    if not 2 <= len(shares) <= MAX_SHARES or min(shares) < 0 or not abs(sum(shares) - 1) <= _NEAR_ONE:
+        return None
+    # Rounded: equal probabilities of other classes are the same entropy, and edges of bins are values.
+    return round(-sum(share * math.log2(share) for share in shares if share > 0), 9) + 0.0
 
 
 def _item_types(kind: Any) -> list[Any]:

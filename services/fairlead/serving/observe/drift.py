@@ -124,7 +124,7 @@ class Drift:
         self._counted_bins = SlicedCount(
             profile.features if profile else (), profile.answers if profile else (), slices
         )
-        self._read = Reader(answer_type).read
+        self._read = Reader(answer_type).measured
         self._memory = memory
         self._kept: list[Batch] = []
         self._rows = self._bytes = 0
@@ -244,7 +244,7 @@ class Drift:
         count = self._counted_bins
         try:
             fields = [row.__dict__ for row in rows]
-            read = [self._read(answer)._asdict() for answer in answers] if count.has_answers else []
+            read = [self._read(answer) for answer in answers] if count.has_answers else []
             estimated = self._estimate(answers) if self._estimate else None
             members, turned = count.members(fields), self._vectors(fields)
             self._counts += count(fields, read, members)

@@ -12,22 +12,33 @@ from pydantic import BaseModel, ValidationError
 
 from fairlead import errors
 from fairlead.contracts import manifest_file, profile
-from fairlead.contracts.profile import CONFIDENCE, MAX_FEATURES, PREDICTION, TOP, Feature, Profile
+from fairlead.contracts.profile import (
+    ANSWERS,
+    CONFIDENCE,
+    ENTROPY,
+    LABEL,
+    MAX_FEATURES,
+    PREDICTION,
+    SCORE,
+    TEXT_SHAPES,
+    TOP,
+    Feature,
+    Profile,
+)
 from fairlead.contracts.slices import Condition, Slice, declared
 from fairlead.contracts.vectors import MAX_SIZE, MAX_VECTORS, WIDE, VectorFeature
 from fairlead.model import Model
 from fairlead.profile import bins
-from fairlead.profile.counting import RowCount, is_read_like, lengths
+from fairlead.profile.counting import RowCount, is_read_like
 from fairlead.profile.slicing import SlicedCount
+from fairlead.profile.texts import lengths, shapes
 from fairlead.profile.vectors import vector_feature
 from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 from fairlead.serving.formats.measured import Measured, measurable, slice_problem
-from fairlead.serving.observe.compared_fields import LabelAndScore, Reader
+from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.reference.held_out import quality_of
 
-LABEL, SCORE = LabelAndScore._fields
-"""The fields of an answer that features are read from."""
 FEW_ROWS = 1000
 """With fewer rows only a large drift can be told from chance."""
 REFUSED_SHARE = 0.1
@@ -104,10 +115,10 @@ def build(
     left_out = {name: "its type is not measured" for name in wanted if name not in fields} | refused
     if not features and not vectors:
         raise errors.Invalid("no field of a row can be measured", hint="Numbers, texts and booleans can.")
-    read = [Reader(folder.answer_type).read(answer) for answer in answered.answers]
-    answers = _answers(read)
+    reader = Reader(folder.answer_type)
+    said = [reader.measured(answer) for answer in answered.answers]
+    answers = _answers(said)
     artifact = folder.manifest.artifact
-    said = [one._asdict() for one in read]
     features, answers = _with_edges(features, found, edges_from), _with_edges(answers, said, edges_from)
     made_profile = _profile(
         model=folder.manifest.name,
@@ -262,7 +273,7 @@ def _of_fields(
 
 def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] | str:
     """The features of one field, or why there are none."""
-    label = f"row.{name}" if name in (PREDICTION, CONFIDENCE) else name
+    label = f"row.{name}" if name in ANSWERS else name
     if how.kind == "category":
         return [bins.category_feature(label, name, values, how.choices)]
     if how.kind == "text":
@@ -270,7 +281,11 @@ def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] 
         if len(different) <= max(_FREE_TEXT, len(values) / 2):
             return [bins.category_feature(label, name, values)]
         counted = lengths(values)
-        return [bins.number_feature(f"{label}.length", name, bins.number_edges(counted), counted, of="length")]
+        found = {"length": counted, **dict(zip(TEXT_SHAPES, shapes(values).T, strict=True))}
+        return [
+            bins.number_feature(f"{label}.{of}", name, bins.number_edges(column), column, of=of)
+            for of, column in found.items()
+        ]
     numbers = bins.as_numbers(values)
     if not np.isfinite(numbers).any():
         return "it is always missing in the data"
@@ -288,28 +303,30 @@ def _vector(name: str, how: Measured, values: Sequence[Any], other: Profile | No
     if how.size > MAX_SIZE:
         return f"it has more than {MAX_SIZE} numbers"
     like = next((one for one in (other.vectors if other else ()) if (one.field, one.size) == (name, how.size)), None)
-    label = f"row.{name}" if name in (PREDICTION, CONFIDENCE) else name
+    label = f"row.{name}" if name in ANSWERS else name
     made = vector_feature(label, name, bins.as_numbers(values), like)
     return "it is always missing in the data" if made is None else made
 
 
-def _answers(read: Sequence[LabelAndScore]) -> list[Feature]:
+def _answers(said: Sequence[Mapping[str, Any]]) -> list[Feature]:
     """The features of the answers: the class or the number that is predicted, and how sure of a class the model is."""
-    scores = bins.as_numbers([one.score for one in read])
+    scores, entropies = (bins.as_numbers([one[field] for one in said]) for field in (SCORE, ENTROPY))
     known = scores[np.isfinite(scores)]
     is_share = len(known) > 0 and bool(((known >= 0) & (known <= 1)).all())
-    labels = [one.label for one in read]
+    labels = [one[LABEL] for one in said]
+    features: list[Feature] = []
     if any(label is not None for label in labels):
         different = sorted({label for label in labels if label is not None})
         choices = different if len(different) <= TOP else ()
-        features: list[Feature] = [bins.category_feature(PREDICTION, LABEL, labels, choices)]
+        features.append(bins.category_feature(PREDICTION, LABEL, labels, choices))
         if is_share:
             features.append(bins.number_feature(CONFIDENCE, SCORE, bins.number_edges(scores), scores))
-        return features
-    if not len(known):
-        return []
-    edges = bins.UNIT_EDGES if is_share else bins.number_edges(scores)
-    return [bins.number_feature(PREDICTION, SCORE, edges, scores)]
+    elif len(known):
+        edges = bins.UNIT_EDGES if is_share else bins.number_edges(scores)
+        features.append(bins.number_feature(PREDICTION, SCORE, edges, scores))
+    if np.isfinite(entropies).any():
+        features.append(bins.number_feature(ENTROPY, ENTROPY, bins.number_edges(entropies), entropies))
+    return features
 
 
 def _with_edges(

@@ -95,3 +95,32 @@ def test_fields_are_named_with_their_types_and_without_bounds_or_texts() -> None
         "many": "array of number",
         "maybe": "integer|null",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "entropy"),
+    [
+        (list[float], [0.5, 0.25, 0.25], 1.5),
+        (dict[str, float], {"a": 1.0, "b": 0.0}, 0.0),
+        (Parts, {"a": 0.5, "b": 0.5}, 1.0),
+        (float, 0.5, None),
+        (list[float], [0.9, 0.9], None),
+        (list[float], [-0.5, 1.5], None),
+        (list[float], [1.0], None),
+        (list[float], [float("nan"), 1.0], None),
+        (list[float], [0.005] * 200, None),
+        (list[float] | None, None, None),
+    ],
+)
+def test_the_entropy_is_that_of_probabilities_that_add_up_to_one(kind: Any, value: Any, entropy: float | None) -> None:
+    fields: dict[str, Any] = {"label": (Literal["a", "b"], ...), "shares": (kind, ...)}
+    answer = create_model("Answer", **fields)
+    found = Reader(answer).measured(answer.model_validate({"label": "a", "shares": value}))
+    assert found["entropy"] == entropy
+    assert found["label"] == "a"
+
+
+def test_what_an_author_put_in_the_place_of_probabilities_has_no_entropy() -> None:
+    answer = create_model("Answer", shares=(list[float], ...))
+    assert Reader(answer).measured(answer.model_construct(shares=["much", None]))["entropy"] is None
+    assert Reader(answer).measured(answer.model_construct())["entropy"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def test_every_kind_of_field_becomes_features_and_the_answers_too(tmp_path: Path
     found = built(tmp_path)
     names = [one.name for one in found.profile.every]
     assert names == [
-        "age", "city", "note.length", "shape[0]", "shape[1]", "row.prediction", "prediction", "confidence"
+        "age", "city", "note.length", "note.words", "note.digits", "note.upper", "note.non_ascii", "note.odd",
+        "shape[0]", "shape[1]", "row.prediction", "prediction", "confidence", "entropy"
     ]  # fmt: skip
     assert found.left_out == {
         "tags": "its type is not measured",
@@ -80,13 +82,16 @@ def test_every_kind_of_field_becomes_features_and_the_answers_too(tmp_path: Path
 
 
 def test_the_classes_and_the_confidence_are_those_of_the_models_answers(tmp_path: Path) -> None:
-    prediction, confidence = built(tmp_path).profile.answers
+    prediction, confidence, entropy = built(tmp_path).profile.answers
     old = sum((row["age"] or 0) > 50 for row in some())
     assert isinstance(prediction, CategoryFeature)
     assert isinstance(confidence, NumberFeature)
     assert dict(zip(prediction.bins, prediction.counts, strict=True))["old"] == old
     sure = [max((row["age"] or 0) / 100, 1 - (row["age"] or 0) / 100) for row in some()]
     assert confidence.counts == tuple(bins.count_numbers(confidence.edges, np.array(sure)))
+    assert isinstance(entropy, NumberFeature)
+    bits = [0 if one == 1 else -one * math.log2(one) - (1 - one) * math.log2(1 - one) for one in sure]
+    assert entropy.counts == tuple(bins.count_numbers(entropy.edges, np.array(bits).round(9)))
 
 
 def test_a_number_that_is_predicted_has_deciles_or_equal_bins_if_it_is_a_share(tmp_path: Path) -> None:
@@ -104,7 +109,7 @@ def test_the_bins_of_another_version_are_kept_for_what_both_have(tmp_path: Path)
     assert [one.bins for one in second.answers] == [one.bins for one in first.answers]
     theirs = {one.name: one for one in first.every}
     same = [one.name for one in second.every if one.name in theirs and one.edges_text == theirs[one.name].edges_text]
-    assert same == [one.name for one in second.every if one.name != "note"]
+    assert same == [one.name for one in second.every if one.field != "note"]
     assert second.features[0].counts != first.features[0].counts
     assert sum(second.features[0].counts) == len(moved)
 
@@ -252,7 +257,7 @@ def test_a_long_list_of_numbers_is_a_vector_and_the_next_version_has_its_directi
     first = write_profile(path, rows)
     (vector,) = first.vectors
     assert (vector.name, vector.size, vector.rows) == ("text", 40, 200)
-    assert first.described.startswith("6 features, 1 vector, prediction")
+    assert first.described.startswith("11 features, 1 vector, prediction")
     assert not any(one.field == "text" for one in first.features)
     assert Profile.model_validate_json(to_text(first)) == first
     moved = [{**row, "text": [2 * one for one in row["text"]]} for row in rows]
