@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 import fairlead
 from fairlead.serving.grpc.definitions import message
 from fairlead.serving.settings import Settings
+from support import profiles
 from support.grpc_client import Client, Failure, connected, elements, infer, tensor
 from support.small_models import Point, Served, ask, manifest, running
 
@@ -369,3 +370,17 @@ def test_calls_are_counted_as_those_of_http_are() -> None:
         assert f"fairlead_model_requests_total{{{labels}}} {count}.0" in text
     assert sorted(counted)[0].startswith("422 body.inputs: List should have at least 1 item")
     assert sorted(counted)[1].startswith("500 ValueError at small_models.py")
+
+
+def test_rows_of_calls_are_counted_for_drift_as_those_of_http_are() -> None:
+    async def run() -> str:
+        model = Served(profile=profiles.of_points())
+        async with running(model, GRPC) as app, connected(app.grpc.port) as client:
+            for x in (3.0, 99.0):
+                await client.ask("ModelInfer", point(x))
+            reply = await ask(app, "GET", "/metrics/drift")
+            return reply.body.decode()
+
+    text = asyncio.run(run())
+    assert profiles.values(text, "x") == {"lo": 0, "00": 1, "01": 0, "hi": 1, "na": 0}
+    assert profiles.samples(text)["drift_requests_total", ()] == 2
