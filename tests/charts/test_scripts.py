@@ -32,10 +32,10 @@ ASK_PLATFORM = CHARTS / "platform/files/ask.py"
 DRAIN = CHARTS / "platform/files/drain.sh"
 
 
-def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a script as the Job does: its text after `python -c`."""
+def run(script: Path, *arguments: str, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script as the Job does: its text after `python -c`, with this code before it."""
     return subprocess.run(
-        [sys.executable, "-c", script.read_text(), *arguments],
+        [sys.executable, "-c", before + script.read_text(), *arguments],
         env={**os.environ, "NO_PROXY": "*", **environment},
         capture_output=True,
         text=True,
@@ -66,9 +66,19 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield f"http://127.0.0.1:{server.server_port}", folder
 
 
-def fetch(tmp_path: Path, source: str, content: bytes) -> subprocess.CompletedProcess[str]:
+LIKE_DEBIAN_12 = """import tarfile
+del tarfile.data_filter
+def without_filter(archive, path, members=None):
+    raise AssertionError("without its filter it would write anywhere")
+tarfile.TarFile.extractall = without_filter
+"""
+"""Python 3.11.2 has no filters for archives."""
+
+
+def fetch(tmp_path: Path, source: str, content: bytes, before: str = "") -> subprocess.CompletedProcess[str]:
     return run(
         FETCH,
+        before=before,
         FAIRLEAD_SOURCE=source,
         FAIRLEAD_ARCHIVE=str(tmp_path / "archive"),
         FAIRLEAD_FOLDER=str(tmp_path / "model"),
@@ -77,13 +87,14 @@ def fetch(tmp_path: Path, source: str, content: bytes) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.parametrize("before", ["", LIKE_DEBIAN_12], ids=["newest", "Debian 12"])
 @pytest.mark.parametrize("top", ["", "iris-1.2.0/"])
-def test_an_archive_becomes_a_model_folder(tmp_path: Path, site: tuple[str, Path], top: str) -> None:
+def test_an_archive_becomes_a_model_folder(tmp_path: Path, site: tuple[str, Path], top: str, before: str) -> None:
     url, folder = site
     content = packed({f"{top}fairlead.yaml": "name: iris\n", f"{top}artifact/model.joblib": "x"})
     (folder / "iris.tar.gz").write_bytes(content)
     for _ in range(2):  # a restarted container finds the files of its first run
-        done = fetch(tmp_path, f"{url}/iris.tar.gz", content)
+        done = fetch(tmp_path, f"{url}/iris.tar.gz", content, before)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "model/fairlead.yaml").read_text() == "name: iris\n"
         assert (tmp_path / "model/artifact/model.joblib").read_text() == "x"
@@ -119,22 +130,37 @@ def test_an_archive_that_is_not_there_or_another_one_leaves_its_sentence_with_th
 
 
 @pytest.mark.parametrize(
-    ("files", "complaint"),
+    ("files", "complaint", "before"),
     [
-        ({"readme.txt": "hello"}, "holds no fairlead.yaml"),
-        ({"../outside": "x", "fairlead.yaml": ""}, "OutsideDestinationError"),
+        ({"readme.txt": "hello"}, "holds no fairlead.yaml", ""),
+        ({"../outside": "x", "fairlead.yaml": ""}, "OutsideDestinationError", ""),
+        ({"../outside": "x", "fairlead.yaml": ""}, "'../outside' is outside the folder", LIKE_DEBIAN_12),
+        ({"/tmp/../outside": "x", "fairlead.yaml": ""}, "'/tmp/../outside' is outside the folder", LIKE_DEBIAN_12),
     ],
 )
-def test_a_bad_archive_leaves_no_folder(tmp_path: Path, files: dict[str, str], complaint: str) -> None:
+def test_a_bad_archive_leaves_no_folder(tmp_path: Path, files: dict[str, str], complaint: str, before: str) -> None:
     content = packed(files)
     (tmp_path / "archive").write_bytes(content)
-    done = fetch(tmp_path, "", content)
+    done = fetch(tmp_path, "", content, before)
     assert done.returncode != 0
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "termination-log").read_text() == done.stderr.strip()
     assert not (tmp_path / "model").exists()
     assert not (tmp_path.parent / "outside").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
+def test_without_filters_an_archive_holds_files_and_folders_alone(tmp_path: Path, kind: bytes) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        entry = tarfile.TarInfo("link")
+        entry.type, entry.linkname = kind, "fairlead.yaml"
+        archive.addfile(entry)
+    (tmp_path / "archive").write_bytes(file.getvalue())
+    done = fetch(tmp_path, "", file.getvalue(), LIKE_DEBIAN_12)
+    assert "'link' is neither a file nor a folder" in done.stderr
+    assert not (tmp_path / "model").exists()
 
 
 # fetch.py with a cache
