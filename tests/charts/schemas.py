@@ -1,4 +1,4 @@
-"""Validates objects against the published Kubernetes schemas of every supported release, our CRDs, and KEDA's."""
+"""Validates objects against the schemas of every supported Kubernetes, our CRDs, and those of other projects."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ VERSIONS = [
 ]
 """Every release from the charts' kubeVersion to the newest that has schemas."""
 
+_OTHERS = Path(__file__).with_name("crds")
 _CRDS = {
     "fairlead.dev": tuple((CHARTS / "crds" / "templates").glob("modelroute*.yaml")),
     "keda.sh": (Path(__file__).with_name("keda_scaledobjects.yaml"),),
+    "gateway.networking.k8s.io": (_OTHERS / "httproutes.yaml",),
+    "cert-manager.io": (_OTHERS / "certificates.yaml", _OTHERS / "issuers.yaml"),
+    "monitoring.coreos.com": (_OTHERS / "podmonitors.yaml", _OTHERS / "prometheusrules.yaml"),
 }
 """The files of the definitions of kinds, by API group. Ours contain no template code, so they need no rendering."""
 _FOLDER = Path(str(kubernetes_validate.__file__)).parent / "kubernetes-json-schema"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CI = Path(__file__).resolve().parents[2] / "ci"
-SETS = ("tools", "autoscaling-tools", "monitoring-tools")
+SETS = ("tools", "autoscaling-tools", "monitoring-tools", "runtime-tools")
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_a_new_release_in_one_set_builds_nothing_of_another_again(copy: Path, ch
         (["keda-operator"], ("etcd", "helm")),
         (["--set=autoscaling-tools", "etcd"], ("keda-",)),
         (["--set=monitoring-tools", "etcd"], ("amtool",)),
+        (["--set=runtime-tools", "etcd"], ("containerd-shim-runc-v2",)),
     ],
 )
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import drift, drift_slices, invariants, monitoring_gates, rollout_statistics
+from benchmarks import drift, drift_slices, invariants, monitoring_gates, renders, rollout_statistics
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [rollout_statistics, invariants, drift, drift_slices, monitoring_gates]
+PROOFS = [rollout_statistics, invariants, drift, drift_slices, monitoring_gates, renders]
 
 
 @pytest.mark.timeout(400)

@@ -73,6 +73,8 @@ def apiserver(layout: Layout) -> list[str]:
         f"--kubelet-client-key={file('admin.key')}",
         "--kubelet-preferred-address-types=InternalIP",
     ]
+    if layout.runtime is not None:
+        command.append("--feature-gates=ImageVolume=true")
     if layout.tier == "control_plane":  # a loopback address cannot be an endpoint of the Service `kubernetes`
         command.append("--endpoint-reconciler-type=none")
     return command

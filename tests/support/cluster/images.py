@@ -8,6 +8,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from support.cluster.programs import REPOSITORY
 
@@ -21,11 +22,21 @@ def build(source: str) -> tuple[str, str]:
 
 def write_pause(program: Path, name: str, target: Path) -> None:
     """Write an image with one static program, in the format of `docker save`."""
-    layer = _tar({"pause": (program.read_bytes(), 0o755)})
+    _write(_tar({"pause": (program.read_bytes(), 0o755)}), {"Entrypoint": ["/pause"]}, name, target)
+
+
+def write_folder(folder: Path, name: str, target: Path) -> None:
+    """Write an image that has only this folder, as /model, in the same format."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    layer = _tar({f"model/{path.relative_to(folder)}": (path.read_bytes(), 0o644) for path in files})
+    _write(layer, {}, name, target)
+
+
+def _write(layer: bytes, config: dict[str, Any], name: str, target: Path) -> None:
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Entrypoint": ["/pause"]},
+        "config": config,
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     manifest = [{"Config": "config.json", "RepoTags": [f"docker.io/{name}"], "Layers": ["layer.tar"]}]

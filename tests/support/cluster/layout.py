@@ -35,6 +35,8 @@ class Layout:
     tier: Tier
     ports: Ports
     network: int = 0
+    runtime: Path | None = None
+    """The folder of a containerd with image volumes, which are then turned on; None: the one that is installed."""
 
     @property
     def address(self) -> str:
@@ -89,6 +91,7 @@ class Layout:
         """Write layout.json, from which other processes read the layout."""
         plain = {
             "tools": str(self.tools), "tier": self.tier, "network": self.network, "ports": vars(self.ports),
+            "runtime": self.runtime and str(self.runtime),
         }  # fmt: skip
         (self.folder / "layout.json").write_text(json.dumps(plain))
 
@@ -96,7 +99,15 @@ class Layout:
 def read(folder: Path) -> Layout:
     """The layout that `Layout.write` wrote in a folder."""
     plain = json.loads((folder / "layout.json").read_text())
-    return Layout(folder, Path(plain["tools"]), plain["tier"], Ports(**plain["ports"]), plain["network"])
+    runtime = plain.get("runtime")
+    return Layout(
+        folder,
+        Path(plain["tools"]),
+        plain["tier"],
+        Ports(**plain["ports"]),
+        plain["network"],
+        Path(runtime) if runtime else None,
+    )
 
 
 def on_loopback(folder: Path, tools: Path) -> Layout:
@@ -104,9 +115,9 @@ def on_loopback(folder: Path, tools: Path) -> Layout:
     return Layout(folder, tools, "control_plane", Ports(*free_ports(5)))
 
 
-def in_own_network(folder: Path, tools: Path, network: int) -> Layout:
+def in_own_network(folder: Path, tools: Path, network: int, runtime: Path | None = None) -> Layout:
     """A cluster with a node, in its own network namespace and therefore on the well-known ports."""
-    return Layout(folder, tools, "node", Ports(2379, 2380, 6443, 10257, 10259), network)
+    return Layout(folder, tools, "node", Ports(2379, 2380, 6443, 10257, 10259), network, runtime)
 
 
 def write_kubeconfig(path: Path, api: str, authority: Path, certificate: Path, key: Path) -> None:

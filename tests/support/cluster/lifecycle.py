@@ -125,10 +125,13 @@ def from_kubeconfig(environment: Mapping[str, str] = os.environ) -> Cluster | No
 
 
 @contextmanager
-def temporary(tier: Tier) -> Iterator[Cluster]:
-    """Run a cluster for the duration of a `with` block. It also ends when this process is killed."""
+def temporary(tier: Tier, runtime: Path | None = None) -> Iterator[Cluster]:
+    """Run a cluster for the duration of a `with` block. It also ends when this process is killed.
+
+    `runtime` is the folder of a containerd that has image volumes (`programs.IMAGE_VOLUMES`).
+    """
     folder = cluster_folder(f"test-{os.getpid()}-{tier}-{next(_NUMBERS)}")
-    cluster, keeper = _launch(folder, tier, "--until-eof")
+    cluster, keeper = _launch(folder, tier, "--until-eof", runtime=runtime)
     try:
         yield cluster
     finally:
@@ -150,14 +153,16 @@ def cluster_folder(name: str) -> Path:
     return Path(base).expanduser() / "clusters" / name
 
 
-def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subprocess.Popen[bytes]]:
+def _launch(
+    folder: Path, tier: Tier, *options: str, runtime: Path | None = None
+) -> tuple[Cluster, subprocess.Popen[bytes]]:
     if tier == "node" and (reason := isolation.missing_requirement()):
         raise programs.ProgramMissing(reason)
     tools = programs.built(programs.of_tier(tier))
     folder.mkdir(mode=0o755, parents=True)
     plan = layout.on_loopback(folder, tools)
     if tier == "node":
-        plan = layout.in_own_network(folder, tools, isolation.free_network())
+        plan = layout.in_own_network(folder, tools, isolation.free_network(), runtime)
     plan.write()
     with (folder / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(

@@ -31,6 +31,7 @@ state = "/run/containerd"
     conf_dir = "{folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
+    runtime_path = "{shim}"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
 """
@@ -58,7 +59,13 @@ def prepare(plan: Layout) -> None:
     (plan.folder / "cni").mkdir(exist_ok=True)
     (plan.folder / "cni/10-bridge.conflist").write_text(json.dumps(_network(plan)))
     (plan.folder / "containerd.toml").write_text(
-        _CONTAINERD.format(folder=plan.folder, socket=socket(plan), pause=PAUSE, plugins=CNI_PLUGINS)
+        _CONTAINERD.format(
+            folder=plan.folder,
+            socket=socket(plan),
+            pause=PAUSE,
+            plugins=CNI_PLUGINS,
+            shim=plan.runtime / "containerd-shim-runc-v2" if plan.runtime else "",
+        )
     )
     (plan.folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet(plan)))
     (plan.folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_proxy(plan)))
@@ -70,7 +77,9 @@ def components(plan: Layout) -> list[Component]:
     """The components of the node, in the order in which they must start."""
     return [
         Component(
-            "containerd", ["containerd", f"--config={plan.folder}/containerd.toml"], lambda: import_pause(plan)
+            "containerd",
+            [f"{plan.runtime}/containerd" if plan.runtime else "containerd", f"--config={plan.folder}/containerd.toml"],
+            lambda: import_pause(plan),
         ),
         Component(
             "kubelet",
@@ -131,6 +140,7 @@ def _kubelet(plan: Layout) -> dict[str, object]:
         },
         "authorization": {"mode": "Webhook"},
         "readOnlyPort": 0,
+        "featureGates": {"ImageVolume": True} if plan.runtime else {},
         "serializeImagePulls": False,
         # The node exists for minutes, so it collects no garbage before its disk is full.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

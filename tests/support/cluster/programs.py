@@ -10,6 +10,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[3]
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kwok")
 NODE = ("kubelet", "kube-proxy", "coredns", "pause")
+IMAGE_VOLUMES = ("containerd", "containerd-shim-runc-v2")
+"""Of the set `runtime-tools`: Debian's containerd is too old for image volumes."""
 # Programs that must be installed on the machine, with their Debian packages.
 INSTALLED = {
     "containerd": "containerd",
