@@ -71,7 +71,7 @@ def scraping_pods(folder: Path, api: Api, namespace: str, model: str) -> Iterato
     finally:
         ended.set()
         follower.join()
-        prometheus.process.stop()
+        prometheus.stop()
 
 
 def _target(pod: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
