@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -33,6 +32,7 @@ from support.drift.judges import Labelled, judge
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.monitoring.outside import PODS, outside_world
+from support.monitoring.panel_faults import as_asked, fault_with
 from support.platform import Platform, doublers, running_platform, users
 from support.prometheus import Prometheus, from_files, running_prometheus
 
@@ -108,18 +108,8 @@ def test_every_query_of_a_dashboard_finds_lines_that_have_the_labels_of_its_lege
 
 def fault_of(setup: Setup, panel: Panel, query: Query) -> str:
     """What is wrong with the result of a query; empty if nothing is."""
-    return min((fault_with(setup, panel, query, feature) for feature in FEATURES), key=len)
-
-
-def fault_with(setup: Setup, panel: Panel, query: Query, feature: str) -> str:
-    """The same where a reader has chosen this feature."""
-    found = setup.prometheus.query_range(as_asked(query.expression, feature), seconds=8)
-    values = [float(value) for one in found for _, value in one["values"]]
-    if not any(math.isfinite(one) for one in values):
-        return f"{panel.title}: nothing found: {query.expression}"
-    named = set(re.findall(r"{{(\w+)}}", query.legend))
-    lost = {label for one in found for label in named - one["metric"].keys()}
-    return f"{panel.title}: no label {sorted(lost)}: {query.expression}" if lost else ""
+    choices = ({**CHOICES, "feature": feature} for feature in FEATURES)
+    return min((fault_with(setup.prometheus, panel, query, one, seconds=8) for one in choices), key=len)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +117,10 @@ def fault_with(setup: Setup, panel: Panel, query: Query, feature: str) -> str:
     [
         (Query("fairlead_control_wieght"), "nothing found"),
         (Query("sum by (model) (fairlead_control_weight)", "{{model}} {{version}}"), "no label ['version']"),
+        (Query("sum by (model (fairlead_control_weight)", "{{model}}"), "no valid query"),
     ],
 )
-def test_a_misspelt_metric_and_a_lost_label_are_faults(setup: Setup, query: Query, fault: str) -> None:
+def test_a_misspelt_metric_a_lost_label_and_wrong_syntax_are_faults(setup: Setup, query: Query, fault: str) -> None:
     assert fault in fault_of(setup, Panel("planted", "A fault.", (query,)), query)
 
 
@@ -138,11 +129,6 @@ def test_no_rule_fails_when_it_is_evaluated(setup: Setup) -> None:
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) > 30
     assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
-
-
-def as_asked(expression: str, feature: str = FEATURES[0]) -> str:
-    """With values for Grafana's variables. KeyError for one that does not exist."""
-    return re.sub(r"\$([a-z_]\w*)", lambda name: {**CHOICES, "feature": feature}[name[1]], expression)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
@@ -160,7 +146,10 @@ def test_every_choice_of_a_dashboard_has_values(setup: Setup, board: Dashboard) 
 def _values(setup: Setup, asked: str) -> set[str]:
     parts = re.fullmatch(r"label_values\((.*), (\w+)\)", asked)
     assert parts is not None
-    return {one["metric"][parts[2]] for one in setup.prometheus.query(as_asked(parts[1]))}
+    return {
+        one["metric"][parts[2]]
+        for one in setup.prometheus.query(as_asked(parts[1], {**CHOICES, "feature": FEATURES[0]}))
+    }
 
 
 def test_every_recording_rule_has_series_with_exactly_its_labels(setup: Setup) -> None:

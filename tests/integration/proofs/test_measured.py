@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import (
     abandoned,
+    alert_drills,
     bad_candidate,
     calibrate,
     console,
@@ -42,6 +43,7 @@ PROOFS = [
     hostile_bodies,
     console,
     calibrate,
+    alert_drills,
 ]
 
 

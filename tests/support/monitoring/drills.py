@@ -114,7 +114,12 @@ DRILLS: Sequence[Drill] = (
 INSTANCES = {"silent": 2}
 
 
-def released(stage: Stage, model: str) -> None:
-    """Release the next version of a model, and wait until it has all requests."""
-    stage.platform.command("release", model, NEXT)
+def release(stage: Stage, model: str) -> None:
+    """Release the next version of a model, and wait until it has a share of the requests."""
+    stage.platform.command("release", model, NEXT, "--skip-check")
+    stage.platform.wait_for(model, "the release has its first share", weight=2000)
+
+
+def promoted(stage: Stage, model: str) -> None:
+    """Wait until the next version has all requests."""
     wait_until(lambda: stage.platform.head(model).table.stable.version == NEXT, "the release is promoted", within=120)

@@ -105,16 +105,13 @@ def running_stage(
     folder: Path,
     *models: str,
     instances: Mapping[str, int] | None = None,
-    more: Mapping[str, dict[str, Any]] | None = None,
 ) -> Iterator[Stage]:
-    """Run it with `calm` and these models until all of them have answered and are scraped. `more` are models that get
-    no load from here."""
+    """Run it with `calm` and these models until all of them have answered and are scraped."""
     strategies = {CALM: SWIFTLY}
     document: dict[str, dict[str, Any]] = {}
     for model in (CALM, *models):
         count, strategy = (instances or {}).get(model, 1), strategies.get(model, SLOWLY)
         document |= doublers(folder, FIRST, NEXT, model=model, instances=count, strategy=strategy)
-    document |= more or {}
     if DRIFTED in models:
         measure(folder / "models" / DRIFTED / FIRST)
     with ExitStack() as stack:
@@ -129,12 +126,11 @@ def running_stage(
                 rules=[recording_rules(SETTINGS), alerting_rules(SETTINGS)],
             )
         )
-        gets = len(document) - len(more or {})
         stage = Stage(platform, prometheus, outside, scrape)
         stack.enter_context(stage.ended)
         for model in (CALM, *models):
             stage.load(model)
-        prometheus.wait_for(f"count({RECORDS.requests} > 0) >= {gets}", "every model gets requests")
+        prometheus.wait_for(f"count({RECORDS.requests} > 0) >= {len(document)}", "every model gets requests")
         outside.look(prometheus)
         yield stage
 
