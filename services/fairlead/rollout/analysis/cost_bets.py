@@ -11,7 +11,9 @@ is then 0, whatever the distribution; where the candidate costs less, every outc
 so evidence that the candidate costs less than `ratio` times as much is an e-process in the same way.
 
 **Not assumed:** that windows are alike, that either version's cost stays as it is, or that noise is small. It does not
-hold for a difference that is not the version's: another machine, or less load. docs/evidence.md has what was measured.
+hold for a difference that is not the version's: another machine, or less load. Where only stable's cost is very noisy,
+the mean of the score at the edge is a little above 0; a candidate like stable is far from the edge. docs/benchmarks.md
+has the simulations (`monitoring_gates`).
 """
 
 from __future__ import annotations

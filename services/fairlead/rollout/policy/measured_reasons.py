@@ -42,7 +42,7 @@ def compared_later(situation: Situation, gate: GateSpec) -> str:
     A candidate with one instance beside one of stable gets comparable load only at a higher weight.
     """
     plan = situation.strategy.steps
-    if gate.name != "cost" or not plan or situation.weight >= plan[-1].weight:
+    if gate.name != "cost" or not plan or situation.weight >= plan[-1].weight or _unusable(situation, gate):
         return ""
     mine = all_measured(situation.phase_windows)
     return f"not compared in this step: {_too_little(situation, mine)}" if _has_too_little(mine) else ""
@@ -50,11 +50,10 @@ def compared_later(situation: Situation, gate: GateSpec) -> str:
 
 def unmeasured(situation: Situation, gate: GateSpec, evidence: GateEvidence) -> str:
     """What is still missing before the gate can say anything; empty if nothing is."""
+    if why := _unusable(situation, gate):
+        return why
     windows = situation.observation.windows
     every, step = all_measured(windows), all_measured(situation.phase_windows)
-    for version, found in ((situation.candidate, every.candidate), (situation.stable, every.stable)):
-        if gate.name in found.missing:
-            return f"{version} {_WHY_MISSING[gate.name]}"
     if gate.name == "predictionDrift" and any(map(has_other_bins, windows)):
         return (
             "the profiles of the two versions have different bins: build the candidate's again with `fairlead profile "
@@ -63,6 +62,23 @@ def unmeasured(situation: Situation, gate: GateSpec, evidence: GateEvidence) -> 
     if not situation.strategy.min_requests:
         return ""
     return _not_enough(situation, gate, evidence, every, step)
+
+
+def _unusable(situation: Situation, gate: GateSpec) -> str:
+    """Why the gate cannot work, or the newest window says nothing; empty otherwise.
+
+    A window that is missing may have said that the gate cannot work, so it is no reason to go on.
+    """
+    windows = situation.observation.windows
+    every = all_measured(windows)
+    for version, found in ((situation.candidate, every.candidate), (situation.stable, every.stable)):
+        if gate.name in found.missing:
+            return f"{version} {_WHY_MISSING[gate.name]}"
+    newest = all_measured(windows[-1:])
+    for version, found in ((situation.candidate, newest.candidate), (situation.stable, newest.stable)):
+        if not found.seconds:
+            return f"the services of {version} told nothing of themselves in the last window"
+    return ""
 
 
 def _not_enough(

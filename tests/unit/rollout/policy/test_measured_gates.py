@@ -29,7 +29,8 @@ def told(candidate: Measured, stable: Measured, **more: Any) -> dict[str, Any]:
 
 def labelled(wrong: int = 0, n: int = 25, *, stable_wrong: int = 10, stable_n: int = 200) -> dict[str, Any]:
     return told(
-        Measured(labels=Counts(n=n, bad=wrong), seconds=5), Measured(labels=Counts(n=stable_n, bad=stable_wrong))
+        Measured(labels=Counts(n=n, bad=wrong), seconds=5),
+        Measured(labels=Counts(n=stable_n, bad=stable_wrong), seconds=5),
     )
 
 
@@ -157,7 +158,9 @@ class TestPredictionDrift:
 
     def test_without_bins_classes_are_compared(self) -> None:
         classes = ClassCounts(candidate={"a": 90, "b": 10}, stable={"a": 100, "b": 100})
-        found = check(a_strategy("predictionDrift"), *[told(Measured(), Measured(), classes=classes)] * 12)
+        found = check(
+            a_strategy("predictionDrift"), *[told(Measured(seconds=5), Measured(seconds=5), classes=classes)] * 12
+        )
         assert found.verdict is Verdict.FAIL
         assert "class 'a' is 90.0% of" in found.reason
 
@@ -167,7 +170,7 @@ class TestPredictionDrift:
         assert "different bins: build the candidate's again with `fairlead profile build --edges-from`" in found.reason
 
     def test_answers_with_neither_are_named(self) -> None:
-        found = check(a_strategy("predictionDrift"), *[told(Measured(), Measured())] * 3)
+        found = check(a_strategy("predictionDrift"), *[told(Measured(seconds=5), Measured(seconds=5))] * 3)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "answers have no class, and no profile bins their number" in found.reason
 
@@ -190,8 +193,16 @@ class TestEach:
         assert (first.log_harm, first.log_safe) == (last.log_harm, last.log_safe)
         assert first.log_harm > 0
 
-    def test_before_the_first_answer_was_read_it_waits(self, name: str) -> None:
-        assert check(a_strategy(name), *[GOOD] * 3).verdict is Verdict.INCONCLUSIVE
+    @pytest.mark.parametrize("least", [0, 20])
+    def test_a_newest_window_without_a_reading_holds(self, name: str, least: int) -> None:
+        """It might have said that a service counts nothing that the gate can use."""
+        good = {"quality": labelled(1), "cost": used(), "predictionDrift": predicted(34, 33, 33)}[name]
+        assert check(a_strategy(name, least=least), *[good] * 30).verdict is Verdict.PASS
+        found = check(a_strategy(name, least=least), *[good] * 30, GOOD)
+        assert (found.verdict, found.reason) == (
+            Verdict.INCONCLUSIVE,
+            "the services of 1.1.0 told nothing of themselves in the last window",
+        )
 
 
 def test_new_settings_are_unset_in_other_gates() -> None:
