@@ -64,6 +64,8 @@ class _Feature(Document):
     counts: tuple[Count, ...]
     critical: Annotated[FiniteFloat, Field(gt=0)]
     """The quantile 0.999 of chi-squared with one degree of freedom less than there are bins."""
+    halves: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    """The PSI of the first half of the reference against the second: what the data itself changes. None: not known."""
 
 
 class NumberFeature(_Feature):
@@ -185,6 +187,10 @@ class Profile(Document):
         if (bins := sum(sizes) * (1 + len(names))) > MAX_BINS:
             raise ValueError(f"its features and slices have {bins} bins together, more than {MAX_BINS}")
         return self
+
+    def halves_chance(self, one: Feature) -> float:
+        """What `halves` of a feature exceeds by chance in one of 1,000 profiles."""
+        return one.critical * 4 / self.rows
 
     @property
     def every(self) -> tuple[Feature, ...]:

@@ -30,14 +30,19 @@ class RowCount:
         ends = list(accumulate(len(one.bins) for one in features))
         self.size = ends[-1] if ends else 0
         """How many bins all features have together."""
+        self._places = [slice(end - len(one.bins), end) for one, end in zip(features, ends, strict=True)]
         self._fields: dict[str, dict[Callable[[Sequence[Any]], Any], _Field]] = {}
-        for one, end in zip(features, ends, strict=True):
+        for one, place in zip(features, self._places, strict=True):
             prepare, count = _functions(one)
             field = self._fields.setdefault(one.field, {}).setdefault(prepare, _Field(prepare, []))
-            field.counts.append((slice(end - len(one.bins), end), count))
+            field.counts.append((place, count))
         names = tuple(self._fields)
         # Not attrgetter: to it, a field "a.b" is the attribute b of a.
         self._read = operator.itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+
+    def of_each(self, counts: Counts) -> list[Counts]:
+        """The counts of each feature."""
+        return [counts[place] for place in self._places]
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Counts:
         """The rows in each bin: those of the first feature in the order of its bins, then those of the next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, compress
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,6 @@ class SlicedCount:
         self._rows, self._answers, self._slices = RowCount(features), RowCount(answers), slices
         self.bins = self._rows.size + self._answers.size
         """How many bins all features and answers have together."""
-        self.ends = list(accumulate(len(one.bins) for one in (*features, *answers)))[:-1]
-        """Where in them those of each but the first begin."""
         self.size = self.bins * (1 + len(slices))
         """How many numbers a count has."""
         self.of_answers = slice(self._rows.size, self.bins)
@@ -40,6 +38,11 @@ class SlicedCount:
         for mine in members:
             counted += self._of(list(compress(rows, mine)), list(compress(answers, mine)))
         return np.concatenate(counted)
+
+    def of_each(self, counts: Counts) -> list[Counts]:
+        """The counts of each feature and answer, from those of all rows or of one slice."""
+        of_rows, of_answers = np.split(counts, [self._rows.size])
+        return [*self._rows.of_each(of_rows), *self._answers.of_each(of_answers)]
 
     def members(self, rows: Rows) -> Members:
         """Which rows are in each slice: an array of slices and rows."""

@@ -65,7 +65,7 @@ def main(out: Path) -> None:
         golden_expected=[{"rent": rent} for rent in estimator.predict(table[: len(golden)]).tolist()],
         libraries=["scikit-learn", "pandas"],
     )
-    write_profile(folder, flats[:HELD_OUT], data="held-out flats")
+    write_profile(folder, flats[:HELD_OUT], data="held-out flats", slices=["old: built=..1950"])
     print(f"{folder}: R2 {estimator.score(table[:HELD_OUT], rents[:HELD_OUT]):.3f} on {HELD_OUT} held-out flats")
 
 

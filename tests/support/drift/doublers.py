@@ -51,9 +51,8 @@ def _profile(model: str, version: str) -> Profile:
     count = SlicedCount(features, [prediction], [PART])
     (mine,) = members = count.members(rows)
     counts = count(rows, [{"score": 2 * row["value"]} for row in rows], members)[count.bins :]
-    part = Slice(
-        **PART.model_dump(), rows=int(mine.sum()), counts=[one.tolist() for one in np.split(counts, count.ends)]
-    )
+    of_each = [one.tolist() for one in count.of_each(counts)]
+    part = Slice(**PART.model_dump(), rows=int(mine.sum()), counts=of_each)
     text = vector_feature("text", "text", embedded(random, ROWS))
     assert text is not None
     return Profile(

@@ -24,6 +24,8 @@ from fairlead.contracts.profile import MISSING, CategoryFeature, Feature, Profil
 
 LIVE_ROWS = 500
 """The live rows for which `show` says which PSI is more than chance."""
+_HALVES = 0.1
+"""The PSI of two halves of the reference that matters."""
 _VALUES = 4
 _EDGES = "Name the profile.json in the folder of another version; `fairlead profile build` writes it."
 
@@ -148,12 +150,17 @@ def _say(built: Any, file: Path, few: int) -> None:
         say(f"{built.refused} rows are not in it: the model does not answer them: {built.why}", to=sys.stderr)
     for name, why in built.left_out.items():
         say(f"{name} is not measured: {why}", to=sys.stderr)
+    for one in found.every:
+        if one.halves is not None and one.halves > max(_HALVES, found.halves_chance(one)):
+            say(
+                f"warning: {one.name}: the first half of the rows is not as the second, by a PSI of {one.halves:.2f}: "
+                "live rows that are like one of them will look drifted. Give rows of one time, or mix them",
+                to=sys.stderr,
+            )
     if found.rows < few:
-        lowest = max(one.critical * (1 / LIVE_ROWS + 1 / found.rows) for one in found.every)
-        say(
-            f"warning: {found.rows} rows are few: a PSI up to {lowest:.2f} can be chance; {few} rows or more show less",
-            to=sys.stderr,
-        )
+        chance = max((one.critical * (1 / LIVE_ROWS + 1 / found.rows) for one in found.every), default=0.0)
+        what = f"a PSI up to {chance:.2f} can be chance; " if chance else ""
+        say(f"warning: {found.rows} rows are few: {what}{few} rows or more show less", to=sys.stderr)
 
 
 def _again(folder: Path) -> str:
@@ -185,12 +192,19 @@ def _table(found: Profile) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("feature", "kind", "bins", "missing", "values"):
         table.add_column(name)
+    table.add_column("halves", justify="right")
     table.add_column(f"chance, {LIVE_ROWS} rows", justify="right")
     for one in found.every:
         missing = one.counts[one.bins.index(MISSING)] / found.rows
         chance = one.critical * (1 / LIVE_ROWS + 1 / found.rows)
-        cells = (one.name, one.kind, str(len(one.bins)), f"{missing:.1%}", _values(one), f"PSI {chance:.3f}")
+        halves = "-" if one.halves is None else f"PSI {one.halves:.3f}"
+        cells = (one.name, one.kind, str(len(one.bins)), f"{missing:.1%}", _values(one), halves, f"PSI {chance:.3f}")
         table.add_row(*map(text, cells))
+    for vector in found.vectors:
+        chance = vector.critical * (1 / LIVE_ROWS + 1 / vector.rows)
+        missing = 1 - vector.rows / found.rows
+        values = f"{vector.size} numbers"
+        table.add_row(*map(text, (vector.name, "vector", "-", f"{missing:.1%}", values, "-", f"MMD {chance:.4f}")))
     return table
 
 

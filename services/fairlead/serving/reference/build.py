@@ -31,6 +31,7 @@ from fairlead.model import Model
 from fairlead.profile import bins
 from fairlead.profile.counting import RowCount, is_read_like
 from fairlead.profile.slicing import SlicedCount
+from fairlead.profile.statistics import psi
 from fairlead.profile.texts import lengths, shapes
 from fairlead.profile.vectors import vector_feature
 from fairlead.serving.formats import golden, rows
@@ -119,7 +120,10 @@ def build(
     said = [reader.measured(answer) for answer in answered.answers]
     answers = _answers(said)
     artifact = folder.manifest.artifact
-    features, answers = _with_edges(features, found, edges_from), _with_edges(answers, said, edges_from)
+    features, answers = (
+        _with_halves(_with_edges(given_, rows_, edges_from), rows_)
+        for given_, rows_ in ((features, found), (answers, said))
+    )
     made_profile = _profile(
         model=folder.manifest.name,
         version=folder.manifest.version,
@@ -175,7 +179,7 @@ def _slices(
                 f"--slice: no row of the data is in slice {one.name} ({one.text})",
                 hint="Declare a slice that the data has: its rows are what live ones are compared with.",
             )
-        each = [found.tolist() for found in np.split(counts, count.ends)]
+        each = tuple(tuple(found.tolist()) for found in count.of_each(counts))
         yield Slice(**one.model_dump(), rows=int(mine.sum()), counts=each)
 
 
@@ -340,4 +344,14 @@ def _with_edges(
     return [
         one if theirs is None else bins.recounted(theirs, RowCount([theirs])(found).tolist())
         for one, theirs in zip(features, kept, strict=True)
+    ]
+
+
+def _with_halves(features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> list[Feature]:
+    """The features with how far the first half of these rows is from the second."""
+    count, middle = RowCount(features), len(rows) // 2
+    halves = [count.of_each(count(part)) for part in (rows[:middle], rows[middle:])]
+    return [
+        one.model_copy(update={"halves": round(psi(first, second), 6)})
+        for one, first, second in zip(features, *halves, strict=True)
     ]

@@ -150,3 +150,31 @@ def test_slices_are_declared_by_their_option_and_shown(tmp_path: Path, capsys: p
     assert "with 1 feature, prediction, 2 slices, from 50 rows" in capsys.readouterr().err
     run(Action.SHOW, folder)
     assert "slice large: value=40.., 10 rows\nslice small: value=..5, 5 rows\n" in capsys.readouterr().out
+
+
+def test_a_vector_has_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = folders.DOUBLER.replace("value: float = Field(ge=-100, le=100,", "value: list[float] = Field(**LONG,")
+    code = code.replace("class Number", "LONG = {'min_length': 40, 'max_length': 40}\n\nclass Number")
+    code = code.replace("* row.value", "* row.value[0]")
+    folder = folders.make(tmp_path / "m", code=code, golden=())
+    file = tmp_path / "held-out.csv"
+    file.write_text(
+        ",".join(f"v{at}" for at in range(40)) + "\n" + "".join(",".join([f"{row}"] * 40) + "\n" for row in range(50))
+    )
+    run(Action.BUILD, folder, file)
+    assert "with no features, 1 vector, prediction, from 50 rows" in capsys.readouterr().err
+    run(Action.SHOW, folder)
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("value")]
+    assert line.split()[:6] == ["value", "vector", "-", "0.0%", "40", "numbers"]
+    assert line.split()[6:8] == ["-", "MMD"]
+
+
+def test_data_whose_halves_differ_is_built_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, file = folders.make(tmp_path / "m"), tmp_path / "held-out.csv"
+    for spread, warned in ((1, True), (37, False)):
+        file.write_text("value\n" + "".join(f"{number * spread % 200 - 100}\n" for number in range(200)))
+        run(Action.BUILD, folder, file)
+        said = capsys.readouterr().err
+        assert ("warning: value: the first half of the rows is not as the second, by a PSI of " in said) is warned
+    run(Action.SHOW, folder)
+    assert "PSI 0.0" in capsys.readouterr().out
