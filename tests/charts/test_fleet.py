@@ -16,8 +16,6 @@ from support.fleet import ENVIRONMENTS, FLEET, Place, all_rendered, places, scri
 from support.gpu_fleets import CLOUDS
 from support.helm import Rendered
 
-WITHOUT_SCHEMA = ("HTTPRoute", "PodMonitor")
-"""Kinds of other projects, whose schemas are not here."""
 MODELS = [one for one in places() if not one.is_platform]
 README = (FLEET / "README.md").read_text()
 
@@ -34,7 +32,7 @@ def test_there_are_twelve_models_of_four_teams_in_three_environments() -> None:
 
 @pytest.mark.parametrize("place", places(), ids=str)
 def test_every_object_fits_the_schemas_of_the_oldest_and_the_newest_kubernetes(place: Place) -> None:
-    found = [one for one in all_rendered()[place].objects if one["kind"] not in WITHOUT_SCHEMA]
+    found = all_rendered()[place].objects
     claims = any(one["kind"] == "ResourceClaimTemplate" for one in found)  # they need Kubernetes 1.34
     releases = [VERSIONS[-1]] if claims else [OLDEST, VERSIONS[-1]]
     assert [error for one in found for release in releases for error in complaints(one, release)] == []
