@@ -16,7 +16,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.optimization import graphs
 
-FORMATS = frozenset({"torch-state-dict", "torch-export", "torchscript"})
+FORMAT = "torch-state-dict"
 
 
 def to_onnx(

@@ -105,7 +105,7 @@ def _onnx(original: ModelFolder, given: Sequence[Mapping[str, Any]], steps: Step
         model: Any = original.start()
         # int8 is for float32 only
         return estimators.to_onnx(model.estimator, stated.inputs, stated.outputs, doubles=not steps.quantize)
-    if stated.format in torch_modules.FORMATS and not (stated.entry and stated.format != "torch-state-dict"):
+    if stated.format == torch_modules.FORMAT:
         return _torch_graph(original, given)
     if stated.entry:
         raise errors.Refused(
@@ -115,7 +115,7 @@ def _onnx(original: ModelFolder, given: Sequence[Mapping[str, Any]], steps: Step
         )
     raise errors.Refused(
         f"{original.folder}: the format {stated.format} is not converted",
-        hint="Formats that are: onnx, sklearn, joblib, pickle, skops, torch-state-dict, torch-export. Convert it by "
+        hint="Formats that are: onnx, sklearn, joblib, pickle, skops, torch-state-dict. Convert it by "
         "hand and judge that version: fairlead optimize DIR --judge DIR2",
     )
 

@@ -14,8 +14,8 @@ from support import environments
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries() -> list[Path]:
-    """The packages of requirements/formats.txt, and with FAIRLEAD_TORCH=1 those of torch.txt and keras.txt."""
-    names = ["formats", "torch", "keras"] if os.environ.get("FAIRLEAD_TORCH") else ["formats"]
+    """The packages of requirements/formats.txt, and with FAIRLEAD_TORCH=1 those of torch, keras and optimize."""
+    names = ["formats", "torch", "keras", "optimize"] if os.environ.get("FAIRLEAD_TORCH") else ["formats"]
     found = [environments.packages(name) for name in names]
     for folder in found:
         environments.add(folder)

@@ -208,6 +208,44 @@ def test_a_conversion_that_the_library_cannot_do_is_refused_with_its_reason(tmp_
     assert (tmp_path / "new").exists() == (done.returncode == 0)
 
 
+NET = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.wide = torch.nn.Linear(8, 256)
+        self.last = torch.nn.Linear(256, 3)
+
+    def forward(self, x):
+        return {"scores": self.last(torch.relu(self.wide(x)))}
+"""
+
+
+def test_a_module_of_pytorch_becomes_a_version_of_onnx(torch: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    space: dict[str, Any] = {}
+    exec(NET, space)
+    net = space["Net"]().eval()
+    manifest = {
+        "name": "net",
+        "version": "1.0.0",
+        "format": "torch-state-dict",
+        "entry": "net:Net",
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}],
+        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 3]}],
+    }
+    golden = [{"x": row} for row in torch.randn(6, 8).tolist()]
+    write_folder(tmp_path / "old", manifest, net, code=[tmp_path / "net.py"], golden_inputs=golden)
+    seen = environments.variables(*(environments.packages(name) for name in ("formats", "torch", "optimize")))
+    command = [str(FAIRLEAD), "optimize", str(tmp_path / "old"), "--onnx", "--to", str(tmp_path / "new")]
+    options = ["--seconds", "4", "--json", "--without-gain"]
+    done = subprocess.run(command + options, capture_output=True, text=True, timeout=290, env={**os.environ, **seen})
+    assert done.returncode == 0, done.stderr
+    assert told(done)["agreement"]["share"] == 1
+    assert load_folder(tmp_path / "new").manifest.version == "1.0.0-onnx"
+
+
 def test_a_class_is_code_that_no_converter_reads(tmp_path: Path) -> None:
     done = optimized(make(tmp_path / "old", code=DOUBLER), "--onnx", "--to", tmp_path / "new")
     assert done.returncode == 4

@@ -19,8 +19,8 @@ def measured(p50: Ratio, p95: Ratio = SAME) -> Times:
     return Times(100.0, 20, 0.01, 0.01, 0.02, 0.02, p50, p95)
 
 
-def rules(*given: Any, **bounds: Any) -> list[str]:
-    return [one.rule for one in verdict.of_costs(*given, Bounds(**bounds))]
+def rules(found: Times, original: int, candidate: int, **bounds: Any) -> list[str]:
+    return [one.rule for one in verdict.of_costs(found, original, candidate, Bounds(**bounds))]
 
 
 def asked(agreeing: int, differing: int) -> list[Asked]:
