@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parents[3] / "services" / "models"
 SCRIPTS = sorted(one for one in EXAMPLES.glob("*/train.py") if not one.with_name("environment").exists())
 """Those that need no environment of their own: tests/integration/formats trains the others."""
 CLASSIFIERS = ("iris/1.0.0", "iris/1.1.0", "sentiment/1.0.0")
-VERSIONS = (*CLASSIFIERS, "rents/1.0.0")
+VERSIONS = (*CLASSIFIERS, "churn/1.0.0", "rents/1.0.0")
 ALLOWED = {"fairlead", "sklearn", "joblib", "numpy", "pandas", "pydantic", "model"} | sys.stdlib_module_names
 
 
@@ -96,6 +96,19 @@ def test_golden_flats_lack_values_and_their_rents_are_those_that_the_estimator_g
     golden_rows = load(trained, "rents/1.0.0").golden
     assert {name for row in golden_rows for name, value in row.input.items() if value is None} >= {"built", "heating"}
     assert all(100 < row.expected["rent"] < 3000 for row in golden_rows)
+
+
+def test_the_answer_of_churn_names_the_version_of_its_training(trained: Path) -> None:
+    loaded = load(trained, "churn/1.0.0")
+    assert loaded.manifest.format == "pickle"
+    assert {row.expected["version"] for row in loaded.golden} == {loaded.manifest.version}
+    assert {row.expected["leaves"] for row in loaded.golden} == {False, True}
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_list_of_features_of_another_length_is_rejected(trained: Path, count: int) -> None:
+    with pytest.raises(ValidationError, match="features"):
+        load(trained, "churn/1.0.0").row_type.model_validate({"features": [1.0] * count})
 
 
 def test_plain_praise_is_positive_and_plain_complaint_is_negative(trained: Path) -> None:
