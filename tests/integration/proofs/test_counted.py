@@ -16,11 +16,25 @@ from benchmarks import (
     hot_path,
     many_models,
     many_routes,
+    new_folders,
+    onnx_models,
     peers,
 )
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [artifacts, binary_tensors, drift_counting, fleet_size, gpu_pools, hot_path, many_models, many_routes, peers]
+PROOFS = [
+    artifacts,
+    binary_tensors,
+    drift_counting,
+    fleet_size,
+    gpu_pools,
+    hot_path,
+    many_models,
+    many_routes,
+    new_folders,
+    onnx_models,
+    peers,
+]
 
 
 @pytest.mark.timeout(400)
