@@ -232,6 +232,9 @@ class Manifest(_Strict):
     idempotent: bool = True
     """Whether repeating a request is safe. False turns off the gateway's retries."""
 
+    deterministic: bool = False
+    """Whether equal rows always get equal answers. Only then may the response cache keep them."""
+
     @property
     def tolerance(self) -> Tolerance:
         """How far floats of an answer may differ from those that are expected."""

@@ -169,6 +169,24 @@ MODEL_BATCHING = _model(
     "1 if rows of several requests may share a call; reason says why or why not",
     "reason",
 )
+# The response cache. shared: answered with the call of an equal request; bypassed: not looked up.
+MODEL_CACHE = _model(
+    "cache_enabled",
+    "gauge",
+    "0 or 1",
+    "1 if answers are kept in the response cache; reason says why or why not",
+    "reason",
+)
+MODEL_CACHE_REQUESTS = _model(
+    "cache_requests_total",
+    "counter",
+    "requests",
+    "Requests of a model with a response cache by what it did for them",
+    outcome=("hit", "shared", "miss", "bypassed"),
+)
+MODEL_CACHE_BYTES = _model(
+    "cache_bytes", "gauge", "bytes", "Size of the answers in the response cache and of their keys"
+)
 
 MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_REQUESTS,
@@ -190,6 +208,9 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_PHASE,
     MODEL_LOAD_SECONDS,
     MODEL_BATCHING,
+    MODEL_CACHE,
+    MODEL_CACHE_REQUESTS,
+    MODEL_CACHE_BYTES,
 )
 """All metric families of `/metrics` of a model service, in the order declared above."""
 

@@ -178,6 +178,7 @@ class App:
             meter=self.metrics,
             problem_counts=self.answers.problems,
             tracer=self._tracer,
+            has_cache=self.plane.keys is not None,
             others={grpc_calls.CONTENT_TYPE: exchange.Other(calls, grpc_calls.GrpcExchange, grpc_calls.PROTOCOL)},
         )
         self.metrics.in_flight.set_function(lambda: self.envelope.in_flight + (self.grpc.in_flight if self.grpc else 0))

@@ -104,6 +104,11 @@ class Settings(BaseModel):
     """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before
     it reads them are not used as evidence. 0 keeps no records: a shadow then never has a pair."""
+    cache_bytes: int = Field(default=0, ge=0, le=64 * 1024**3)
+    """Memory for the response cache, in bytes: answers are kept by their inputs, if the manifest says that the model is
+    deterministic. 0: there is no cache."""
+    cache_ttl_s: float = Field(default=300.0, gt=0, le=30 * 86400)
+    """Seconds for which the response cache keeps an answer."""
     feedback_bytes: int = Field(default=0, ge=0, le=1024 * 1024 * 1024)
     """Memory for the keys of labels that clients send to /feedback, in bytes, 8 each: a label that comes again while
     its key is there is not counted twice. It is used only as labels arrive. 0: the service takes no labels."""

@@ -92,15 +92,22 @@ class Endpoint:
         return True
 
     def admit(
-        self, body: bytes, deadline: float | None = None, *, spilled: bool = False, json_size: bytes = b""
+        self,
+        body: bytes,
+        deadline: float | None = None,
+        *,
+        spilled: bool = False,
+        compared: bytes = b"",
+        json_size: bytes = b"",
     ) -> tuple[Ticket, Encode]:
         """Decode a small body and queue its rows. Returns their ticket and the function that encodes the answers.
 
-        `json_size` is the header that says how much of the body is JSON, if not all is.
+        `compared` is the request's `keep_answer`: with it, the model must answer. `json_size` is the header that says
+        how much of the body is JSON, if not all is.
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
         rows, encode, _ = self._decoded(body, json_size)
-        return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
+        return self._plane.submit(rows, len(body), deadline, spilled=spilled, compared=compared), encode
 
     def _decoded(self, body: bytes, json_size: bytes = b"") -> DecodedRequest:
         if json_size and self._decode_mixed is not None:
@@ -132,7 +139,9 @@ class Endpoint:
                 disconnected = job.client_disconnected
 
         weighed = partial(self._weighed, body, request.content_encoding, *self._decoder(request))
-        admitted = self._admission.beside(weighed, len(body), deadline, spilled=spilled, watch=watch)
+        admitted = self._admission.beside(
+            weighed, len(body), deadline, spilled=spilled, compared=request.keep_answer, watch=watch
+        )
         del body, weighed  # the job has them until it is decoded
         try:
             return await admitted
@@ -183,14 +192,16 @@ class Endpoint:
             body = await bodies.read(receive, self.max_body_bytes, self._receiving)
             if len(body) <= self.small_bytes and not request.content_encoding:
                 json_size = request.headers.get(HEADER, b"")
-                ticket, encode = self.admit(body, deadline, spilled=spilled, json_size=json_size)
+                ticket, encode = self.admit(
+                    body, deadline, spilled=spilled, compared=request.keep_answer, json_size=json_size
+                )
             else:
                 admitted = self._admit_aside(body, request, receive, deadline, spilled)
                 del body
                 ticket, encode = await admitted
                 del admitted
-            if request.trace is not None:
-                request.trace.queued(ticket)
+            if request.when_queued is not None:
+                request.when_queued(ticket)
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future

@@ -6,17 +6,21 @@ same responses, byte for byte.
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from fairlead import errors
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.serving import problems
 from fairlead.serving.inference import lifecycle
+from fairlead.serving.inference.batch import Ticket
+from fairlead.serving.inference.cache.front import Hit, Waiting
 from fairlead.serving.observe import metrics, traces
 from fairlead.serving.observe.problem_counts import ProblemCounts
 from fairlead.serving.open_inference import binary_form
@@ -30,6 +34,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEY = "fairlead.exchange"
 KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
 CLIENT_CLOSED_REQUEST = 499
+CACHE_HIT = (b"fairlead-cache", b"hit")
+"""The header of a response whose answers come from the response cache."""
 OTHER = "other"  # the protocol label of requests that are not predictions
 
 logger = logging.getLogger(__name__)
@@ -62,7 +68,7 @@ class Exchange:
         "reason",
         "request_id",
         "status",
-        "trace",
+        "when_queued",
     )
 
     def __init__(self, envelope: Envelope, scope: Scope, send: Send) -> None:
@@ -70,7 +76,7 @@ class Exchange:
         self._send = send
         self.status = 0
         self.reason = ""
-        self.trace: traces.RequestTrace | None = None
+        self.when_queued: Callable[[Ticket], None] | None = None
         self.path: str = scope["path"]
         given = scope["headers"]
         headers: dict[bytes, bytes] = dict(given)
@@ -107,6 +113,10 @@ class Exchange:
             if self._envelope.state.draining:
                 message["headers"].append((b"connection", b"close"))
         await self._send(message)
+
+    def mark_hit(self) -> None:
+        """The response says that its answers come from the response cache."""
+        self._envelope = self._envelope.of_hits
 
     def success_head(self, payload: bytes) -> bytes | None:
         """The headers of a 200 response as bytes, the same that `send_answer` sends. None while the service drains."""
@@ -178,6 +188,7 @@ class Envelope:
         problem_counts: ProblemCounts,
         tracer: traces.Tracer | None = None,
         others: Mapping[bytes, Other] | None = None,
+        has_cache: bool = False,
     ) -> None:
         """`tracer` gets the requests whose callers record them; None: there are no spans.
 
@@ -185,12 +196,7 @@ class Envelope:
         """
         self.state = state
         self.model, self.version = model, version
-        self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
-        identity = b"".join(b"%b: %b\r\n" % field for field in self.identity).replace(b"%", b"%%")
-        self.success_head_template = (
-            b"content-type: application/json\r\ncontent-length: %d\r\n" + identity + b"x-request-id: %b\r\n\r\n"
-        )
-        """The headers of a 200 response, with placeholders for its length and request id."""
+        self._identify((b"x-model-name", model.encode()), (b"x-model-version", version.encode()))
         self._app = app
         self._others = others or {}
         self._protocols = protocols
@@ -198,9 +204,22 @@ class Envelope:
         self._problem_counts = problem_counts
         self._tracer = tracer
         self._logs_requests = logger.isEnabledFor(logging.DEBUG)
-        self._watches = self._logs_requests or tracer is not None
+        self._has_cache = has_cache
+        self._watches = self._logs_requests or tracer is not None or has_cache
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
+        self.of_hits = copy.copy(self)
+        """The same for the response to a hit, which has a header more."""
+        self.of_hits._identify(*self.identity, CACHE_HIT)
+
+    def _identify(self, *identity: tuple[bytes, bytes]) -> None:
+        """These headers are in every response."""
+        self.identity = list(identity)
+        fields = b"".join(b"%b: %b\r\n" % field for field in identity).replace(b"%", b"%%")
+        self.success_head_template = (
+            b"content-type: application/json\r\ncontent-length: %d\r\n" + fields + b"x-request-id: %b\r\n\r\n"
+        )
+        """The headers of a 200 response, with placeholders for its length and request id."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises nothing except a cancellation."""
@@ -234,7 +253,9 @@ class Envelope:
         return RequestTimer(self, protocol)
 
     def _watched(self, protocol: str, method: str, exchange: Exchange) -> RequestTimer:
-        """The timer where requests are logged, or some are recorded."""
+        """The timer where requests are logged, some are recorded, or some are hits of the response cache."""
+        if self._has_cache:
+            exchange.when_queued = partial(_mark, exchange, None)
         header = exchange.headers.get(traces.HEADER) if self._tracer is not None and protocol != OTHER else None
         timer = (
             LoggedRequestTimer(self, protocol, method, exchange)
@@ -243,7 +264,7 @@ class Envelope:
         )
         if header is None or self._tracer is None or (caller := traces.parent(header)) is None:
             return timer
-        exchange.trace = traces.RequestTrace(
+        trace = traces.RequestTrace(
             self._tracer,
             caller,
             method=method,
@@ -251,12 +272,22 @@ class Envelope:
             protocol=protocol,
             request_id=exchange.request_id.decode(),
         )
-        return TracedRequestTimer(timer, exchange)
+        exchange.when_queued = partial(_mark, exchange, trace) if self._has_cache else trace.queued
+        return TracedRequestTimer(timer, exchange, trace)
 
     def count_problem(self, path: str, error: Exception, problem: problems.Problem) -> None:
         """Count a prediction that failed."""
         if path in self._protocols:
             self._problem_counts.add(problem.status, problems.without_input(error, problem))
+
+
+def _mark(exchange: Exchange, trace: traces.RequestTrace | None, ticket: Ticket) -> None:
+    """A request of a model with a response cache has its answers, or waits for them."""
+    if isinstance(ticket, Hit):
+        exchange.mark_hit()
+    if trace is not None:
+        # The call of the model is that of the first of equal requests.
+        trace.queued(ticket.flight.asked if isinstance(ticket, Waiting) and ticket.is_first else ticket)
 
 
 class RequestTimer:
@@ -279,16 +310,15 @@ class RequestTimer:
 class TracedRequestTimer(RequestTimer):
     """Also ends the trace of a request."""
 
-    __slots__ = ("_exchange", "_timer")
+    __slots__ = ("_exchange", "_timer", "_trace")
 
-    def __init__(self, timer: RequestTimer, exchange: Exchange) -> None:
-        self._timer, self._exchange = timer, exchange
+    def __init__(self, timer: RequestTimer, exchange: Exchange, trace: traces.RequestTrace) -> None:
+        self._timer, self._exchange, self._trace = timer, exchange, trace
 
     def stop(self, status: int) -> None:
         """Count the request, and give its times to the tracer."""
         self._timer.stop(status)
-        if self._exchange.trace is not None:
-            self._exchange.trace.stop(status, self._exchange.reason)
+        self._trace.stop(status, self._exchange.reason)
 
 
 class LoggedRequestTimer(RequestTimer):

@@ -83,9 +83,9 @@ class _Prediction:
             # Nothing else that `check` looks at can be wrong, or say that the request is spilled.
             if request.keep_answer or request.content_type not in JSON_TYPES:
                 spilled = self._endpoint.check(request)
-            self._ticket, self._encode = self._endpoint.admit(body, spilled=spilled)
-            if request.trace is not None:
-                request.trace.queued(self._ticket)
+            self._ticket, self._encode = self._endpoint.admit(body, spilled=spilled, compared=request.keep_answer)
+            if request.when_queued is not None:
+                request.when_queued(self._ticket)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return _do_nothing

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from fairlead import errors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
+from fairlead.serving.inference.cache.keys import Keys
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.inference.side_thread import Job, SideThread
@@ -52,7 +53,19 @@ class Plane(Protocol):
     def clock(self) -> Callable[[], float]:
         """The clock of deadlines, in seconds."""
 
-    def submit(self, rows: Sequence[Any], size: int, deadline: float | None, *, spilled: bool = False) -> Ticket:
+    @property
+    def keys(self) -> Keys | None:
+        """Makes the keys of the response cache; None without one."""
+
+    def submit(
+        self,
+        rows: Sequence[Any],
+        size: int,
+        deadline: float | None,
+        *,
+        spilled: bool = False,
+        compared: bytes = b"",
+    ) -> Ticket:
         """Queue the rows of one request. See `DataPlane.submit`."""
 
     def give_up(self, ticket: Ticket) -> None:
@@ -66,12 +79,20 @@ class Plane(Protocol):
 
 
 class Explanations:
-    """The part of a data plane that takes requests to explain."""
+    """The part of a data plane that takes requests to explain. None is kept."""
+
+    keys = None
 
     def __init__(self, plane: DataPlane) -> None:
         self.terms, self.clock = plane.terms, plane.clock
         self.submit, self.give_up = plane.explain, plane.give_up_explanation
         self.check_spill, self.dropped = plane.check_spill, plane.dropped
+
+
+def _keyed(keys: Keys, decode: Callable[[], Weighed]) -> Weighed:
+    """What `decode` returns, with the key of the rows: that of a large request takes too long for the event loop."""
+    request, memory = decode()
+    return Weighed(request._replace(rows=keys.keyed(request.rows)), memory)
 
 
 class Admission:
@@ -88,12 +109,15 @@ class Admission:
         deadline: float | None,
         *,
         spilled: bool = False,
+        compared: bytes = b"",
         watch: Watch = lambda _: nullcontext(),
     ) -> tuple[Ticket, Encode]:
         """Decode a body of `size` bytes beside the event loop, in its turn, and queue its rows.
 
         Raises what `decode` raises, Overloaded, NotReady or DeadlineExceeded; a cancellation if the client disconnects.
         """
+        if self._plane.keys is not None and not compared:
+            decode = partial(_keyed, self._plane.keys, decode)
         try:
             job = self._aside.decode(decode, size)
             del decode  # the job has it, and the body, until it is decoded
@@ -117,7 +141,7 @@ class Admission:
             if expiry is not None:
                 expiry.cancel()
         try:
-            ticket = self._plane.submit(rows, 0, deadline, spilled=spilled)
+            ticket = self._plane.submit(rows, 0, deadline, spilled=spilled, compared=compared)
         except errors.FairleadError:
             self._aside.release(memory)
             raise

@@ -25,6 +25,7 @@ from fairlead.serving.inference.batch import Ticket as Ticket
 from fairlead.serving.inference.spill import Spill
 from fairlead.serving.observe import metrics
 
+TOO_LATE = "the deadline passed while the request was queued"
 QUIET_TURNS = 4  # turns of the event loop without a new row before a batch starts; see Batcher._gather
 
 
@@ -154,7 +155,7 @@ class Batcher:
     def _expire(self, ticket: Ticket) -> None:
         if not ticket.future.done():
             self._meter.request_dropped("deadline", len(ticket.rows) - ticket.taken)
-            ticket.future.set_exception(errors.DeadlineExceeded("the deadline passed while the request was queued"))
+            ticket.future.set_exception(errors.DeadlineExceeded(TOO_LATE))
             self._drop_queued(ticket)
 
     def _drop_queued(self, ticket: Ticket) -> None:

@@ -24,6 +24,10 @@ from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
 from fairlead.serving.inference.batch import Batch
+from fairlead.serving.inference.cache import verdict
+from fairlead.serving.inference.cache.front import Front
+from fairlead.serving.inference.cache.keys import Keys
+from fairlead.serving.inference.cache.store import Store
 from fairlead.serving.inference.halving import Halving, Outcome
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
@@ -122,9 +126,16 @@ class DataPlane:
         self._pool: workers.Threads | None = None
         self._runner: runner.Runner | None = None
         self._batcher: batching.Batcher | None = None
-        self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
+        self._computing: batching.Batcher | None = None  # the batcher, while it has a place for calls
+        self._front: Front | None = None
+        self._accepting: batching.Batcher | Front | None = None  # what is in front of the batcher, in that time
         self._explainer: batching.Batcher | None = None  # of requests, each an item, on the threads of the batcher
         self._loop: asyncio.AbstractEventLoop
+        self._cacheable = verdict.wanted(settings.cache_bytes, served.manifest)
+        artifact = served.manifest.artifact.sha256 if served.manifest.artifact else ""
+        identity = (served.manifest.name, served.manifest.version, artifact, settings.folder_sha256)
+        self.keys = Keys(*identity) if self._cacheable.allowed else None
+        """Makes the keys of the response cache; None if there will be none."""
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
         self._start_again = start_again
@@ -159,20 +170,34 @@ class DataPlane:
             self._accepting.check_spill()
 
     def submit(
-        self, rows: Sequence[BaseModel], size: int, deadline: float | None, *, spilled: bool = False
+        self,
+        rows: Sequence[BaseModel],
+        size: int,
+        deadline: float | None,
+        *,
+        spilled: bool = False,
+        compared: bytes = b"",
     ) -> batching.Ticket:
         """Queue rows for the model. The ticket's future gets their answers, in the order of the rows.
 
         `size` is the bytes of their JSON; 0, if `SideThread` bounds their memory. `deadline` is a time of `clock`.
+        `compared`, if not empty: versions are compared by what their models do, so the model answers, and no cache.
         Raises NotReady, Overloaded or DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady,
         ModelFailed or SpillRefused.
         """
-        if self._accepting is None:
+        accepting = self._computing if compared else self._accepting
+        if accepting is None:
             raise errors.NotReady(self.state.reason)
-        return self._accepting.submit(rows, size, deadline, spilled)
+        return accepting.submit(rows, size, deadline, spilled)
 
     def explain(
-        self, rows: Sequence[BaseModel], size: int, deadline: float | None, *, spilled: bool = False
+        self,
+        rows: Sequence[BaseModel],
+        size: int,
+        deadline: float | None,
+        *,
+        spilled: bool = False,
+        compared: bytes = b"",  # noqa: ARG002 - explanations are not kept, whoever asks
     ) -> batching.Ticket:
         """Queue a request to explain. The ticket's future gets a list of one element: the explanations as JSON.
 
@@ -202,7 +227,9 @@ class DataPlane:
 
     def give_up(self, ticket: batching.Ticket) -> None:
         """Cancel a request whose client has disconnected. Rows that are not in a batch yet are dropped and counted."""
-        if self._batcher is not None:
+        if self._front is not None:
+            self._front.give_up(ticket, "disconnected")
+        elif self._batcher is not None:
             self._batcher.give_up(ticket, "disconnected")
 
     def places_changed(self) -> None:
@@ -211,7 +238,8 @@ class DataPlane:
         if batcher is None:  # the model has failed meanwhile
             return
         if batcher.failure is not None:
-            self._batcher = self._accepting = None
+            self._batcher = self._front = None
+            self._accept(has_place=False)
             self._failed(batcher.failure)
             return
         if hanging := next((one for one in self._batchers if one.hanging), None):
@@ -225,7 +253,12 @@ class DataPlane:
         else:
             logger.warning("ready again")
             self.state.enter("ready", "ready")
-        self._accepting = batcher if all(one.has_place for one in self._batchers) else None
+        self._accept(has_place=all(one.has_place for one in self._batchers))
+
+    def _accept(self, *, has_place: bool) -> None:
+        """Take requests from now on, or none."""
+        self._computing = self._batcher if has_place else None
+        self._accepting = (self._front or self._batcher) if has_place else None
 
     def replace_process(self) -> BaseException | None:
         """Start another process for the model. Called by the batcher on a worker thread."""
@@ -301,7 +334,7 @@ class DataPlane:
         loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
         manifest = self._served.manifest
         try:
-            return warmup.warm_up(
+            batchable = warmup.warm_up(
                 self._halving.over(compute),
                 self.terms,
                 self._served.golden,
@@ -313,6 +346,10 @@ class DataPlane:
         except warmup.EndedByMadeUpRow as problem:
             self._skipped = problem.message
             raise
+        if self._cacheable.allowed and self._served.golden:
+            rows = [row.input for row in self._served.golden]
+            self._cacheable = verdict.shown(compute, self.terms, rows, manifest)
+        return batchable
 
     def _loaded(self, result: _Started | BaseException) -> None:
         if isinstance(result, BaseException):
@@ -336,12 +373,13 @@ class DataPlane:
             meter=self._meter,
             owner=self,
         )
-        self._batcher = self._accepting = batcher(
-            self._halving.over(result.runner.compute), limits=limits, keep=self._keep
-        )
+        self._batcher = batcher(self._halving.over(result.runner.compute), limits=limits, keep=self._keep)
         if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
             alone = replace(limits, max_rows=1, max_wait_s=0)
             self._explainer = batcher(result.runner.explain, limits=alone, keep=self._keep_explained)
+        self._front = self._new_front(self._batcher) if self._cacheable.allowed else None
+        self._accept(has_place=True)
+        self._tell_cache()
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)
         self._meter.loaded(result.seconds)
         logger.log(
@@ -352,6 +390,33 @@ class DataPlane:
         self._when_ready()
         self.state.enter("ready", "ready")
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
+
+    def _new_front(self, batcher: batching.Batcher) -> Front:
+        assert self.keys is not None  # a cache is allowed
+        settings, terms = self._settings, self.terms
+        written = Codec(f"{self._served.package}:cache", terms.answer_type)
+        store = Store(settings.cache_bytes, settings.cache_ttl_s, written, self.clock)
+        self._meter.cache_bytes.set_function(lambda: store.bytes)
+        return Front(
+            batcher,
+            self.keys,
+            store,
+            encodable=terms.encode_many,
+            loop=asyncio.get_running_loop(),
+            clock=self.clock,
+            meter=self._meter,
+            keep=self._keep,
+        )
+
+    def _tell_cache(self) -> None:
+        found = self._cacheable
+        self._meter.cache_decided(found.allowed, found.reason)
+        if found is not verdict.OFF:
+            logger.log(
+                logging.INFO if found.allowed else logging.WARNING,
+                "the response cache is on" if found.allowed else "the response cache is off",
+                extra={"reason": found.reason, "detail": found.detail, "bytes": self._settings.cache_bytes},
+            )
 
     def _failed(self, cause: BaseException) -> None:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None

@@ -19,7 +19,7 @@ _WORST_FIRST = ("failed", "hanging", "draining", "loading", "warming", "ready")
 TEXT_BYTES = {"reason": 1024, "failure": 8192, "skipped": 1024}
 """What a worker says in words: why it is in its phase, why it cannot be served, why it asks no made-up rows."""
 _PHASE, _TAKES, _BEAT, _CONNECTIONS, _FIRST_LEVEL = range(5)
-LEVELS = 6
+LEVELS = 7
 """Gauges of each worker that add up."""
 
 

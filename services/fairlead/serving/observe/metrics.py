@@ -67,6 +67,7 @@ class Metrics:
         self._process = ProcessMetrics(self._counts, shares=self._outlives)
         self._info: tuple[str, ...] = ()
         self._batching: tuple[str, bool] | None = None
+        self._cache: tuple[str, bool] | None = None
         self._load_seconds = 0.0
         for metric in telemetry.MODEL_SERVICE:
             if metric.kind == "counter":
@@ -77,7 +78,7 @@ class Metrics:
         self._queue_seconds = self._histogram(telemetry.MODEL_QUEUE_SECONDS)
         self._compute_seconds = self._histogram(telemetry.MODEL_COMPUTE_SECONDS)
         self._batch_rows = self._histogram(telemetry.MODEL_BATCH_ROWS)
-        self.in_flight, self.queue_rows, self.queue_bytes = Level(), Level(), Level()
+        self.in_flight, self.queue_rows, self.queue_bytes, self.cache_bytes = Level(), Level(), Level(), Level()
         self._request_seconds: dict[str, Histogram] = {}
         self._answered: dict[tuple[str, int], Answered] = {}
         self._computed = threading.Lock()
@@ -150,11 +151,19 @@ class Metrics:
         """Whether requests may share calls was decided; `reason` is one word."""
         self._batching = (reason, enabled)
 
+    def cache_decided(self, enabled: bool, reason: str) -> None:
+        """Whether there is a response cache was decided; `reason` is one word."""
+        self._cache = (reason, enabled)
+
+    def cache_asked(self, outcome: str) -> None:
+        """The response cache was asked: `hit`, `shared`, `miss`, or `bypassed` if it was not looked up."""
+        self._count(telemetry.MODEL_CACHE_REQUESTS, outcome)
+
     def publish(self) -> None:
         """Write to the shared memory what other workers cannot read here. Without it their view is older."""
         for answered in self._answered.values():
             answered.flush()
-        own = [level.value() for level in (self.in_flight, self.queue_rows, self.queue_bytes)]
+        own = [level.value() for level in (self.in_flight, self.queue_rows, self.queue_bytes, self.cache_bytes)]
         self._board.set_levels([*own, *self._process.levels])
 
     def publish_process(self) -> None:
@@ -199,7 +208,7 @@ class Metrics:
         self.publish()
         counted, levels = self._counts.totals(), self._board.levels()
         registry = prometheus_client.CollectorRegistry(auto_describe=False)
-        registry.register(_Made([*self._process.families(counted, levels[3:]), *self._families(counted, levels)]))
+        registry.register(_Made([*self._process.families(counted, levels[4:]), *self._families(counted, levels)]))
         return prometheus_client.generate_latest(registry)
 
     def _families(self, counted: Mapping[str, float], levels: Sequence[float]) -> Iterator[Family]:
@@ -228,7 +237,7 @@ class Metrics:
 
     def _gauges(self, levels: Sequence[float]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         """The gauges by name and labels: those of this worker, where all workers have the same."""
-        in_flight, queue_rows, queue_bytes = levels[:3]
+        in_flight, queue_rows, queue_bytes, cache_bytes = levels[:4]
         phase = self._board.phase()
         return {
             telemetry.MODEL_IN_FLIGHT.name: {(): in_flight},
@@ -238,6 +247,8 @@ class Metrics:
             telemetry.MODEL_PHASE.name: {(one,): float(one == phase) for one in PHASES},
             telemetry.MODEL_LOAD_SECONDS.name: {(): self._load_seconds},
             telemetry.MODEL_BATCHING.name: {(self._batching[0],): self._batching[1]} if self._batching else {},
+            telemetry.MODEL_CACHE.name: {(self._cache[0],): self._cache[1]} if self._cache else {},
+            telemetry.MODEL_CACHE_BYTES.name: {(): cache_bytes},
         }
 
     def _place(self, metric: telemetry.Metric, *labels: str) -> int:

@@ -23,7 +23,7 @@ class StepLoop:
         self._soon: list[tuple[asyncio.Handle, Callable[..., object], tuple[Any, ...]]] = []
         self._later: list[tuple[float, asyncio.Handle, Callable[..., object], tuple[Any, ...]]] = []
 
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self)  # type: ignore[arg-type]
         self._soon.append((handle, callback, args))
         return handle
