@@ -106,6 +106,8 @@ class Batching(_Strict):
 
     max_rows: int = Field(default=64, ge=1, le=65536)
     max_wait_ms: float = Field(default=0, ge=0, le=1000)
+    priorities: int = Field(default=1, ge=1, le=16)
+    """How many priorities a request may have. 1: requests have none."""
 
 
 class Labels(_Strict):

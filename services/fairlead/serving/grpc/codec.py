@@ -68,6 +68,7 @@ class Codec:
             raise contract.invalid(problem) from None
         wanted = self._tensors.wanted(request.outputs or ())
         rows, memory = self._tensors.rows(request.inputs, dict(enumerate(raw)))
+        rows = self._tensors.ranked(rows, _parameters(given))
         is_raw = bool(raw) or any(one.datatype not in CONTENTS for one in wanted)
         encode = partial(self._encoded, given.id, wanted, is_raw)
         return DecodedRequest(rows, encode, memory)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,25 @@ class Loop(Protocol):
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this loop."""
+
+
+class Queue(Protocol):
+    """What the batcher uses of a queue: a part of a deque. It is true if a request may be in it."""
+
+    def __getitem__(self, at: int, /) -> Ticket:
+        """The next request; `at` is 0."""
+
+    def __iter__(self) -> Iterator[Ticket]:
+        """All requests."""
+
+    def append(self, ticket: Ticket, /) -> None:
+        """Add a request."""
+
+    def popleft(self) -> Ticket:
+        """Remove the next request."""
+
+    def clear(self) -> None:
+        """Remove all requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +119,7 @@ class Batcher:
         self._replaced: list[str] = []  # for each process that is being replaced, why it ended
         self.failure: BaseException | None = None
         """Why a process could not be replaced."""
-        self._queue: deque[Ticket] = deque()
+        self._queue: Queue = deque()
         self._idle = pool.count
         self._wakeup: asyncio.Handle | None = None
         self._wakeup_is_timer = False
@@ -186,7 +205,7 @@ class Batcher:
             return True
         return self._clock() >= self._oldest()[0].admitted + self._limits.max_wait_s
 
-    def _oldest(self) -> deque[Ticket]:
+    def _oldest(self) -> Queue:
         """The queue whose first request has waited longest. A call is for own or for spilled requests, never for both:
         a row that keeps the model busy must not be in a call with rows of others."""
         spilled = self._spill.waiting
@@ -220,7 +239,7 @@ class Batcher:
             self._pool.submit(batch.run, self._finish)
         self._wake()
 
-    def _take(self, queue: deque[Ticket]) -> list[Part]:
+    def _take(self, queue: Queue) -> list[Part]:
         """Take the rows of the next batch from the queue. A request is split only if it is larger than a batch.
 
         The rest of a split request goes to the end of the queue, so that a large request does not block small ones.
@@ -338,7 +357,7 @@ class Batcher:
         except errors.SpillRefused as refused:
             self._refuse(self._spill.waiting, "spill", refused)
 
-    def _refuse(self, queue: deque[Ticket], reason: str, error: errors.Unavailable) -> None:
+    def _refuse(self, queue: Queue, reason: str, error: errors.Unavailable) -> None:
         for ticket in queue:
             if not ticket.future.done():
                 self._meter.request_dropped(reason, len(ticket.rows) - ticket.taken)

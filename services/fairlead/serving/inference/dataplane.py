@@ -22,7 +22,7 @@ from fairlead.contracts.profile import Profile
 from fairlead.model import Model
 from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import MadeUp
-from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
+from fairlead.serving.inference import batching, contract, lifecycle, lines, runner, warmup, workers
 from fairlead.serving.inference.batch import Batch
 from fairlead.serving.inference.cache import verdict
 from fairlead.serving.inference.cache.front import Front
@@ -365,18 +365,18 @@ class DataPlane:
             call_s=math.inf if result.runner.limits_calls else settings.call_timeout_s,
             spill_share=settings.spill_share,
         )
-        batcher = partial(
-            batching.Batcher,
+        common: dict[str, Any] = dict(
             pool=self._pool,
             loop=asyncio.get_running_loop(),
             clock=self.clock,
             meter=self._meter,
             owner=self,
         )
-        self._batcher = batcher(self._halving.over(result.runner.compute), limits=limits, keep=self._keep)
+        compute = self._halving.over(result.runner.compute)
+        self._batcher = self._batcher_of_rows()(compute, limits=limits, keep=self._keep, **common)
         if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
             alone = replace(limits, max_rows=1, max_wait_s=0)
-            self._explainer = batcher(result.runner.explain, limits=alone, keep=self._keep_explained)
+            self._explainer = batching.Batcher(result.runner.explain, limits=alone, keep=self._keep_explained, **common)
         self._front = self._new_front(self._batcher) if self._cacheable.allowed else None
         self._accept(has_place=True)
         self._tell_cache()
@@ -390,6 +390,14 @@ class DataPlane:
         self._when_ready()
         self.state.enter("ready", "ready")
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
+
+    def _batcher_of_rows(self) -> Callable[..., batching.Batcher]:
+        """With lines only where requests differ in more than when they came."""
+        manifest = self._served.manifest
+        of, levels = lines.line_of(manifest), manifest.batching.priorities
+        if of is None and levels == 1:
+            return batching.Batcher
+        return partial(lines.OrderedBatcher, of=of, levels=levels)
 
     def _new_front(self, batcher: batching.Batcher) -> Front:
         assert self.keys is not None  # a cache is allowed

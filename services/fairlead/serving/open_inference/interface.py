@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.inference import contract, duplicates, tensors
+from fairlead.serving.inference import contract, duplicates, lines, tensors
 from fairlead.serving.inference.admission import DecodedRequest, Encode
 from fairlead.serving.inference.bounds import Bounds
 from fairlead.serving.inference.reading import Reader
@@ -114,6 +114,7 @@ class OpenInference:
         """The rows of a request whose inputs of these indices are in binary form."""
         wanted = self.wanted(request.outputs or ())
         rows, memory = self.rows(request.inputs, raw)
+        rows = self.ranked(rows, request.parameters)
         if binary := _binary(request, wanted):
             encode: Encode = partial(self._responses.as_mixed, request.id, wanted, binary)
         else:
@@ -137,6 +138,11 @@ class OpenInference:
         return self._rows(
             [one.model_copy(update={"data": elements.get(index, one.data)}) for index, one in enumerate(inputs)]
         ), None
+
+    def ranked(self, rows: list[BaseModel], parameters: Mapping[str, Any] | None) -> list[BaseModel]:
+        """The rows, with the priority of the request if the model has priorities. Raises Invalid."""
+        levels = self.manifest.batching.priorities
+        return rows if levels == 1 else lines.ranked(rows, (parameters or {}).get(lines.PARAMETER), levels)
 
     def columns(self, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> list[binary_form.Column]:
         """These outputs in binary form, where they have one. Raises ModelFailed, or Invalid if they are too large."""

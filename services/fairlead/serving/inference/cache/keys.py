@@ -18,6 +18,8 @@ from uuid import UUID
 import numpy as np
 from pydantic import BaseModel
 
+from fairlead.serving.inference.lines import Ranked
+
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _WRITTEN = frozenset({date, datetime, time, timedelta, Decimal, UUID})
 """Types whose `repr` has all of a value."""
@@ -48,6 +50,8 @@ class Keys:
     def keyed(self, rows: Sequence[Any]) -> Keyed:
         """The rows with their key. It takes long for large ones, and may be made on any thread."""
         found = Keyed(rows)
+        if isinstance(rows, Ranked):
+            found.priority = rows.priority
         found.key = self.of(rows)
         return found
 
@@ -88,7 +92,7 @@ class Keys:
         return self._kinds.setdefault(kind, len(self._kinds))
 
 
-class Keyed(list[Any]):
+class Keyed(Ranked):
     """Rows whose key was made with them."""
 
     key: bytes | None = None
