@@ -38,6 +38,9 @@ class Plan:
 
 PLANS: Mapping[proof.Size, Plan] = {"full": Plan(2000, 240), "reduced": Plan(200, 120)}
 
+NOISY_STABLE = "stable has fewer rows, and three times the noise"
+"""Then the two versions are not exchangeable at the allowed cost, which is only reported. What is wanted holds: a
+candidate like stable stays."""
 NOISES: Mapping[str, tuple[Noise, Noise]] = {
     "noise of 5 %": (lambda chance, n: chance.lognormal(0, 0.05, n), lambda chance, n: chance.lognormal(0, 0.05, n)),
     "noise of 20 %": (lambda chance, n: chance.lognormal(0, 0.2, n), lambda chance, n: chance.lognormal(0, 0.2, n)),
@@ -49,6 +52,10 @@ NOISES: Mapping[str, tuple[Noise, Noise]] = {
     "the candidate has fewer rows, and three times the noise": (
         lambda chance, n: chance.gamma(1 / 0.3**2, 0.3**2, n),
         lambda chance, n: chance.gamma(1 / 0.1**2, 0.1**2, n),
+    ),
+    NOISY_STABLE: (
+        lambda chance, n: chance.gamma(1 / 0.1**2, 0.1**2, n),
+        lambda chance, n: chance.gamma(1 / 0.3**2, 0.3**2, n),
     ),
 }
 
@@ -75,7 +82,10 @@ def _cost(plan: Plan, chance: Random, found: proof.Findings) -> None:
                     state = cost_bets.advance(state, *costs, RATIO)
                     yield cost_bets.log_harm(state)
 
-            if what:
+            if what and name == NOISY_STABLE and ratio == RATIO:
+                share = np.isfinite(_windows_until(evidence())).mean()
+                found.note(f"cost: rolled back though {what}, {name}", f"{share:.2%}")
+            elif what:
                 _claim_rare(found, f"cost: rolled back though {what}, {name}", _windows_until(evidence()))
             elif name == "noise of 20 %":
                 _claim_found(found, f"cost: {DEAR:g} times stable's where {RATIO:g} is allowed, {name}", evidence())
