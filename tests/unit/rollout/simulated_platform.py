@@ -29,6 +29,7 @@ from fairlead.rollout.ports import (
     CollectedAnswers,
     GatewayState,
     History,
+    Increase,
     InstanceAddress,
     MetricSource,
     Reading,
@@ -124,15 +125,16 @@ class CrashingStore(SqliteStore):
 class AnswerQueue:
     """`ports.AnswerSource` of one engine: each answer since it subscribed, once."""
 
-    def __init__(self, answers: list[Answer]) -> None:
-        self._answers = answers
+    def __init__(self, answers: list[Answer], told: list[tuple[VersionRef, Increase]]) -> None:
+        self._answers, self._told = answers, told
         self._at: int | None = None
+        self._told_at = 0
 
     def subscribe(self, wanted: Mapping[str, Sequence[InstanceAddress]]) -> None:
         if not wanted.get("iris"):
             self._at = None
         elif self._at is None:
-            self._at = len(self._answers)
+            self._at, self._told_at = len(self._answers), len(self._told)
 
     def collect(self) -> Mapping[str, CollectedAnswers]:
         if self._at is None:
@@ -144,7 +146,11 @@ class AnswerQueue:
             if one.label and not one.shadow:
                 counts = classes.setdefault(one.ref, {})
                 counts[one.label] = counts.get(one.label, 0) + 1
-        return {"iris": CollectedAnswers(collected, classes)}
+        increases: dict[VersionRef, Increase] = {}
+        for ref, more in self._told[self._told_at :]:
+            increases[ref] = increases[ref].plus(more) if ref in increases else more
+        self._told_at = len(self._told)
+        return {"iris": CollectedAnswers(collected, classes, increases=increases)}
 
 
 class Platform:
@@ -169,6 +175,8 @@ class Platform:
         self.log: list[str] = []
         self.answers: list[Answer] = []
         """The services' answer records."""
+        self.told: list[tuple[VersionRef, Increase]] = []
+        """What services counted of themselves, reading by reading."""
         self.decided: list[tuple[Route, Revision | None, Observation, Sequence[Action]]] = []
         """What each decision was based on."""
         self.scaled: dict[VersionRef, int] = {}
@@ -196,7 +204,7 @@ class Platform:
             clock=lambda: self.now,
             monotonic=lambda: self.elapsed_s,
             log=self.log.append,
-            answers=AnswerQueue(self.answers),
+            answers=AnswerQueue(self.answers, self.told),
             history=history,
             replays=replays,
             scales=self,

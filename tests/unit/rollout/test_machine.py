@@ -1,4 +1,4 @@
-"""Invariants over random histories of a route: 2,880 steps here, 125,000 by `make bench-invariants`."""
+"""Invariants over random histories of a route: 3,600 steps here, 125,000 by `make bench-invariants`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from unit.rollout.random_cold import ColdRollouts
+from unit.rollout.random_measured import MeasuredRollouts
 from unit.rollout.random_rollouts import Rollouts
 from unit.rollout.random_shadows import ShadowedRollouts
 
@@ -16,7 +17,9 @@ HISTORIES = settings(
 Rollouts.TestCase.settings = settings(HISTORIES, max_examples=60)
 ShadowedRollouts.TestCase.settings = settings(HISTORIES, max_examples=12)
 ColdRollouts.TestCase.settings = settings(HISTORIES, max_examples=15)
+MeasuredRollouts.TestCase.settings = settings(HISTORIES, max_examples=3)
 # Long enough to shrink a failing history: forty steps are too many to read.
 TestRollouts = pytest.mark.timeout(400)(Rollouts.TestCase)
 TestShadowedRollouts = pytest.mark.timeout(400)(ShadowedRollouts.TestCase)
 TestColdRollouts = pytest.mark.timeout(400)(ColdRollouts.TestCase)
+TestMeasuredRollouts = pytest.mark.timeout(400)(MeasuredRollouts.TestCase)

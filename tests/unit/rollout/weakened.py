@@ -12,7 +12,7 @@ from math import inf
 
 from fairlead.contracts.action import Action
 from fairlead.contracts.answers import ClassCounts, Pairs, ShadowStatus
-from fairlead.contracts.gates import is_custom
+from fairlead.contracts.gates import MEASURED, is_custom
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
 from fairlead.contracts.window import Counts, CustomGateCounts, GateEvidence, Histograms, VersionCounts, Window
@@ -119,6 +119,11 @@ def _without_windows(seen: Observation) -> Iterator[tuple[str, Observation]]:
         unseen = newest.model_copy(update={"pairs": Pairs(), "evidence": (*counted, *agreed)})
         shadow = ShadowStatus(silent=("a service",))
         yield "a service's answers cannot be read", replace(seen, windows=(*earlier, unseen), shadow=shadow)
+    if newest.measured:
+        others = tuple(one for one in newest.evidence if one.gate not in MEASURED)
+        mine = tuple(one for one in before if one.gate in MEASURED)
+        untold = newest.model_copy(update={"measured": None, "evidence": (*others, *mine)})
+        yield "services tell nothing of themselves", replace(seen, windows=(*earlier, untold))
     if newest.custom:
         unread = {
             name: CustomGateCounts(until=one.until, gap="Prometheus is away") for name, one in newest.custom.items()
