@@ -54,7 +54,7 @@ def unread(metrics: tuple[Metric, ...]) -> set[str]:
     """The metrics that nothing in monitoring/ reads."""
     expressions = [query.expression for board in BOARDS for _, query in queries(board)]
     expressions += [one.values for board in BOARDS for one in board.variables]
-    expressions += [one.expression for one in (*alerts(RECORDS), *RECORDS.every)]
+    expressions += [one.expression for one in alerts(RECORDS)] + [one.expression for one in RECORDS.every]
     names = {name for text in expressions for name in re.findall(r"\w+", text)}
     return {
         one.name for one in metrics if not names & {f"{one.name}{end}" for end in ("", "_bucket", "_sum", "_count")}
