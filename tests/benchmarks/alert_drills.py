@@ -50,15 +50,16 @@ def _healthy(stage: Stage, seconds: float, found: proof.Findings) -> None:
 
 
 def _drilled(stage: Stage, drills: list[Drill], found: proof.Findings) -> None:
-    began, first = time.monotonic(), dict[tuple[str, str], float]()
+    began, begun, first = time.monotonic(), dict[str, float](), dict[tuple[str, str], float]()
     for one in drills:
+        begun[one.model] = time.monotonic()
         one.begin(stage)
     due = {(one.model, alert) for one in drills for alert in one.alerts}
-    end = began + SPARE_S + 60 * max(one.minutes for one in drills) / FASTER
+    end = time.monotonic() + SPARE_S + 60 * max(one.minutes for one in drills) / FASTER
     while due - first.keys() and time.monotonic() < end:
         for model, alerts in stage.firing().items():
             for alert in alerts:
-                first.setdefault((model, alert), time.monotonic() - began)
+                first.setdefault((model, alert), time.monotonic() - begun.get(model, began))
         time.sleep(POLL_S)
     for one in drills:
         for alert in one.alerts:
