@@ -139,17 +139,20 @@ def told(one: Difference) -> str:
 
 
 def shortened(value: Any) -> str:
-    """JSON on one line of a bounded length: the first values of a list, and five digits of a number."""
+    """JSON on one line of a bounded length: the first values of a list, with five digits of each number."""
     text = json.dumps(_short(value), ensure_ascii=False).replace('"..."', "...")
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _short(value: Any) -> Any:
+def _short(value: Any, *, is_listed: bool = False) -> Any:
     if isinstance(value, Mapping):
         return {name: _short(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [*map(_short, value[:_OF_A_LIST]), *(["..."] if len(value) > _OF_A_LIST else [])]
-    if isinstance(value, float) and math.isfinite(value):
+        return [
+            *(_short(one, is_listed=True) for one in value[:_OF_A_LIST]),
+            *(["..."] if len(value) > _OF_A_LIST else []),
+        ]
+    if is_listed and isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.5g}")
     return f"{value[:_OF_A_TEXT]}..." if isinstance(value, str) and len(value) > _OF_A_TEXT else value
 

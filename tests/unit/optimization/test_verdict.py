@@ -72,6 +72,10 @@ def test_long_rows_are_told_shortly() -> None:
     assert len(verdict.shortened({f"field {n}": n for n in range(1000)})) <= 160
 
 
+def test_a_number_of_its_own_is_told_with_all_digits() -> None:
+    assert verdict.shortened({"moment": 1700000123.4567}) == '{"moment": 1700000123.4567}'
+
+
 def test_the_document_is_json_without_infinity() -> None:
     compared = compare([*asked(1, 0), Asked("row 9", {"x": 1}, {"y": "a"}, Failed("500"))], 0.01)
     reasons = verdict.of_answers(compared, Bounds())
