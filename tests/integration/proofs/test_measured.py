@@ -21,6 +21,7 @@ from benchmarks import (
     gateway_overhead,
     hostile_bodies,
     kills,
+    optimize,
     rollback,
     sampling,
     shadow,
@@ -44,6 +45,7 @@ PROOFS = [
     console,
     calibrate,
     alert_drills,
+    optimize,
 ]
 
 
