@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import orjson
@@ -113,7 +113,7 @@ def running(served: Path, folder: Path, more: Mapping[str, str] | None = None) -
 class Patient(Service):
     """A service that imports PyTorch before it is ready."""
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> Self:
         return self.start(within=LOADING_S)
 
 

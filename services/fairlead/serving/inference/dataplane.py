@@ -183,7 +183,7 @@ class DataPlane:
         `size` is the bytes of their JSON; 0, if `SideThread` bounds their memory. `deadline` is a time of `clock`.
         `compared`, if not empty: versions are compared by what their models do, so the model answers, and no cache.
         Raises NotReady, Overloaded or DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady,
-        ModelFailed or SpillRefused.
+        ModelFailed, OutOfMemory or SpillRefused.
         """
         accepting = self._computing if compared else self._accepting
         if accepting is None:
