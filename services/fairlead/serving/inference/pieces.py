@@ -30,7 +30,6 @@ threads slowly.
 _BRACKETS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _STEP = np.array([_BRACKETS.get(chr(byte), 0) for byte in range(256)], dtype=np.int8)
 _IS_MARK = np.array([chr(byte) in '{}[],"' for byte in range(256)])
-_BLANK = bytes(byte if byte == ord("\n") else ord(" ") for byte in range(256))
 
 
 class Rows(NamedTuple):
@@ -95,15 +94,17 @@ def decoder(terms: contract.Contract, whole: Decode, place: tuple[str, ...]) -> 
             if not body[begin:end].strip():  # a comma too many, which only the whole body shows
                 return whole(body)
             time.sleep(_PAUSE_S)
-            if not first:  # with all that is around the rows
-                rows += whole(body[: found.start] + body[begin:end] + body[found.end :])
-                continue
             try:
-                rows += terms.decode_many(b"[%b]" % body[begin:end])
+                if first:
+                    rows += terms.decode_many(b"[%b]" % body[begin:end])
+                else:  # with all that is around the rows
+                    rows += whole(body[: found.start] + body[begin:end] + body[found.end :])
             except errors.Invalid as problem:
-                if problem.details[0].type == "json_invalid":  # its line and column are those of the whole body
-                    terms.decode_many(b"%b[%b]" % (body[: begin - 1].translate(_BLANK), body[begin:end]))
-                raise contract.moved(problem, place, first) from None
+                # A quote too many moves the ends of pieces, so only the whole body shows the place of the error. It is
+                # read as far as that, and nothing of it is validated.
+                if problem.details[0].type == "json_invalid":
+                    return whole(body)
+                raise contract.moved(problem, place, first) if first else problem from None
         return rows
 
     return decode

@@ -94,6 +94,15 @@ def test_what_is_no_json_is_refused_at_the_same_place(rows: list[Any], cut: int,
             assert isinstance(found, tuple)
 
 
+def test_a_quote_too_many_is_refused_where_the_whole_body_refuses_it() -> None:
+    rows = [{"n": 0, "text": "", "inner": []}] * 5 + [{"n": 0, "text": "]}", "inner": []}]
+    text = json.dumps(rows, indent=1)
+    changed = (text[:49] + '"' + text[50:]).encode()
+    for in_pieces, whole, around in decoders(ROWS):
+        if around == "%s":
+            assert outcome(in_pieces, changed) == outcome(whole, changed)
+
+
 def test_a_wrong_character_far_down_is_refused_at_its_line_and_column() -> None:
     text = json.dumps([{"n": 1, "text": "a [{ b"}] * 20, indent=1)
     for in_pieces, whole, around in decoders(ROWS):
