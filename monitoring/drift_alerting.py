@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from monitoring.alert import MODEL_NAME, VERSION, Alert
 from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
 from monitoring.promql import IDENTITY, largest, rate, series, total
@@ -60,8 +60,8 @@ def of_drift(records: Records) -> Iterator[Alert]:
             f"{_WHO}: {what} more often than in the reference: {_features(share, settings.rise, _INPUTS, share=True)}",
             _versions(_too_often(drift, records, share, drift.reference.expected[name])),
         )
-    profile = largest(series(telemetry.MODEL_PROFILE_INFO, kind="given"), *IDENTITY)
-    counted = total(rate(series(telemetry.MODEL_DRIFT_ROWS), records.settings.window), *IDENTITY)
+    profile = largest(series(drift_telemetry.MODEL_PROFILE_INFO, kind="given"), *IDENTITY)
+    counted = total(rate(series(drift_telemetry.MODEL_DRIFT_ROWS), records.settings.window), *IDENTITY)
     yield Alert(
         "FairleadDriftNotMeasured",
         "ticket",

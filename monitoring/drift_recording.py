@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fairlead.contracts import profile, telemetry
+from fairlead.contracts import drift_telemetry, profile
 from monitoring.promql import IDENTITY, increase, largest, series, total
 from monitoring.settings import Drift
 
@@ -42,11 +42,11 @@ class Reference:
     """What the profile says; it is the same on every pod. Attributes are expressions."""
 
     def __init__(self, add: Add) -> None:
-        values = largest(series(telemetry.MODEL_DRIFT_REFERENCE_VALUES), *BIN)
-        rows = largest(series(telemetry.MODEL_DRIFT_REFERENCE_ROWS), *FEATURE)
+        values = largest(series(drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES), *BIN)
+        rows = largest(series(drift_telemetry.MODEL_DRIFT_REFERENCE_ROWS), *FEATURE)
         self.rows = add("model_version_feature:fairlead_drift_reference_rows:max", rows, *FEATURE)
         self.shares = add("model_version_feature_bin:fairlead_drift_reference:ratio", _shares(values, self.rows), *BIN)
-        self._quantile = largest(series(telemetry.MODEL_DRIFT_CRITICAL), *IDENTITY, "feature")
+        self._quantile = largest(series(drift_telemetry.MODEL_DRIFT_CRITICAL), *IDENTITY, "feature")
         self.expected = {name: _in(self.shares, bins) for name, bins in EXPECTED.items()}
 
     def critical(self, spread: str) -> str:
@@ -61,13 +61,13 @@ class DriftRecords:
         self._add, self.reference = add, reference
         self.values = add(
             f"model_version_feature_bin:fairlead_drift_values:increase{window}",
-            total(increase(series(telemetry.MODEL_DRIFT_VALUES), window), *BIN),
+            total(increase(series(drift_telemetry.MODEL_DRIFT_VALUES), window), *BIN),
             *BIN,
         )
         self.rows = self._feature(f"rows:increase{window}", total(self.values, *FEATURE))
         requests = add(
             f"model_version:fairlead_drift_requests:increase{window}",
-            total(increase(series(telemetry.MODEL_DRIFT_REQUESTS), window), *OF_ROWS),
+            total(increase(series(drift_telemetry.MODEL_DRIFT_REQUESTS), window), *OF_ROWS),
             *OF_ROWS,
         )
         more = f"{self.rows} > {_ON_ROWS} group_left () {requests}"
@@ -106,23 +106,23 @@ class DriftRecords:
             return self._add(f"model_version_feature:fairlead_drift_{name}", expression, *feature, *labels)
 
         vectors = add(
-            f"vectors:increase{window}", total(increase(series(telemetry.MODEL_DRIFT_VECTORS), window), *feature)
+            f"vectors:increase{window}", total(increase(series(drift_telemetry.MODEL_DRIFT_VECTORS), window), *feature)
         )
         more = f'{vectors} > {_ON_VERSION} group_left () {requests}{{slice=""}}'
         self.independent_vectors = add(
             f"independent_vectors:increase{window}",
             f'0 * ({more}) + {_ON_VERSION} group_left () {requests}{{slice=""}} or {vectors}',
         )
-        sums = total(increase(series(telemetry.MODEL_DRIFT_DIRECTIONS), window), *feature, "direction")
+        sums = total(increase(series(drift_telemetry.MODEL_DRIFT_DIRECTIONS), window), *feature, "direction")
         means = f"{sums} / {on_feature} group_left () ({vectors} > 0)"
-        reference = largest(series(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS), *feature, "direction")
+        reference = largest(series(drift_telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS), *feature, "direction")
         enough = f"{self.independent_vectors} >= {settings.shown_rows:g}"
         self.mmd = add(
             f"mmd:{window}", f"{_MMD} * avg by ({', '.join(feature)}) (({means} - {reference}) ^ 2) and {enough}"
         )
         unit, rows = (
             largest(series(metric), *feature)
-            for metric in (telemetry.MODEL_DRIFT_VECTOR_CRITICAL, telemetry.MODEL_DRIFT_REFERENCE_VECTORS)
+            for metric in (drift_telemetry.MODEL_DRIFT_VECTOR_CRITICAL, drift_telemetry.MODEL_DRIFT_REFERENCE_VECTORS)
         )
         self.mmd_critical = add(
             f"mmd_critical:{window}", f"{unit} * (1 / ({self.independent_vectors} > 0) + 1 / {rows})"
@@ -131,7 +131,7 @@ class DriftRecords:
     def _of_candidate(self, window: str, reference: Reference, weight: str, enough: str) -> None:
         """A candidate against stable, where both have the same bins."""
         candidate, stable = (f'and {_ON_VERSION} {weight}{{role="{role}"}}' for role in ("candidate", "stable"))
-        by_edges = f"max by ({', '.join(IDENTITY)}, edges) ({series(telemetry.MODEL_PROFILE_INFO, kind='given')})"
+        by_edges = f"max by ({', '.join(IDENTITY)}, edges) ({series(drift_telemetry.MODEL_PROFILE_INFO, kind='given')})"
         same = f"({by_edges} {candidate}) and on (namespace, model, edges) ({by_edges} {stable})"
         of_stable = "on (namespace, model, feature, slice{}) group_left () "
         terms = _terms(f"({self.live} {candidate})", of_stable.format(", bin"), f"({self.live} {stable})")

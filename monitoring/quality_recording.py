@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from fairlead.contracts.telemetry import Metric
 from monitoring.drift_recording import Add
 from monitoring.promql import IDENTITY, increase, largest, series, total
@@ -87,33 +87,33 @@ class QualityRecords:
         def stated(metric: Metric, labels: tuple[str, ...]) -> str:
             return largest(series(metric), *labels)  # it is the same on every pod
 
-        self.reference = Outcomes(add, "reference", "", telemetry.MODEL_REFERENCE_OUTCOMES, stated)
-        self.real = Outcomes(add, "real", window, telemetry.MODEL_FEEDBACK_OUTCOMES, counted)
-        self.estimated = Outcomes(add, "estimated", window, telemetry.MODEL_ESTIMATED_OUTCOMES, counted)
+        self.reference = Outcomes(add, "reference", "", drift_telemetry.MODEL_REFERENCE_OUTCOMES, stated)
+        self.real = Outcomes(add, "real", window, drift_telemetry.MODEL_FEEDBACK_OUTCOMES, counted)
+        self.estimated = Outcomes(add, "estimated", window, drift_telemetry.MODEL_ESTIMATED_OUTCOMES, counted)
         self.reference_errors = Errors(
             add,
             "reference",
             "",
-            telemetry.MODEL_REFERENCE_NUMBERS,
-            telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS,
-            telemetry.MODEL_REFERENCE_SQUARED_ERRORS,
+            drift_telemetry.MODEL_REFERENCE_NUMBERS,
+            drift_telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS,
+            drift_telemetry.MODEL_REFERENCE_SQUARED_ERRORS,
             stated,
         )
         self.real_errors = Errors(
             add,
             "real",
             window,
-            telemetry.MODEL_FEEDBACK_NUMBERS,
-            telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS,
-            telemetry.MODEL_FEEDBACK_SQUARED_ERRORS,
+            drift_telemetry.MODEL_FEEDBACK_NUMBERS,
+            drift_telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS,
+            drift_telemetry.MODEL_FEEDBACK_SQUARED_ERRORS,
             counted,
         )
-        labels = total(increase(series(telemetry.MODEL_FEEDBACK_LABELS, outcome="counted"), window), *IDENTITY)
+        labels = total(increase(series(drift_telemetry.MODEL_FEEDBACK_LABELS, outcome="counted"), window), *IDENTITY)
         answered = total(increase(series(telemetry.MODEL_ROWS, outcome="answered"), window), *IDENTITY)
         self.coverage = add(
             f"model_version:fairlead_label_coverage:ratio{window}", f"{labels} / ({answered} > 0)", *IDENTITY
         )
-        lags = total(increase(series(telemetry.MODEL_FEEDBACK_LAG, "_bucket"), window), *IDENTITY, "le")
+        lags = total(increase(series(drift_telemetry.MODEL_FEEDBACK_LAG, "_bucket"), window), *IDENTITY, "le")
         self.lag = add(
             f"model_version:fairlead_label_lag_seconds:p50_{window}", f"histogram_quantile(0.5, {lags})", *IDENTITY
         )

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.contracts.control_telemetry import CONTROL_PLANE
+from fairlead.contracts.drift_telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_VECTORS
 from fairlead.contracts.gateway_telemetry import GATEWAY
 from fairlead.contracts.outside_telemetry import OUTSIDE
-from fairlead.contracts.telemetry import (
-    MODEL_DRIFT,
-    MODEL_FEEDBACK,
-    MODEL_QUALITY,
-    MODEL_SERVICE,
-    MODEL_VECTORS,
-    PROCESS,
-    Metric,
-)
+from fairlead.contracts.telemetry import MODEL_SERVICE, PROCESS, Metric
 
 _HEAD = """\
 # Telemetry

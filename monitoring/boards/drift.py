@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from monitoring.boards.choices import OF_FEATURE, OF_VERSION, STEP, chosen, releases, variables
 from monitoring.boards.quality import quality
 from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
@@ -149,9 +149,9 @@ def board(records: Records) -> Dashboard:
                         "Rows per second that were counted, that were skipped because too many came at once, and that "
                         "could not be counted. Skipped rows do not bend the shares; failed ones may.",
                         (
-                            Query(_flow(telemetry.MODEL_DRIFT_ROWS), f"{_VERSION} counted"),
-                            Query(_flow(telemetry.MODEL_DRIFT_SKIPPED), f"{_VERSION} skipped"),
-                            Query(_flow(telemetry.MODEL_DRIFT_FAILED), f"{_VERSION} failed"),
+                            Query(_flow(drift_telemetry.MODEL_DRIFT_ROWS), f"{_VERSION} counted"),
+                            Query(_flow(drift_telemetry.MODEL_DRIFT_SKIPPED), f"{_VERSION} skipped"),
+                            Query(_flow(drift_telemetry.MODEL_DRIFT_FAILED), f"{_VERSION} failed"),
                         ),
                         width=12,
                     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts import control_telemetry, drift_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
 from monitoring.boards.choices import NAMESPACE, STEP, chosen, releases, variables
 from monitoring.looks import PERCENT, columns, heat, red_from
@@ -154,7 +154,7 @@ def _drift(records: Records) -> Row:
     """Which inputs and answers have moved most, and which versions do not say."""
     window, _ = records.settings.drift.windows[0]
     served = f"max by ({', '.join(IDENTITY)}) ({series(telemetry.MODEL_INFO, **NAMESPACE)})"
-    profiles = f"on ({', '.join(IDENTITY)}) {series(telemetry.MODEL_PROFILE_INFO, kind='given')}"
+    profiles = f"on ({', '.join(IDENTITY)}) {series(drift_telemetry.MODEL_PROFILE_INFO, kind='given')}"
     return Row(
         "Drift",
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from monitoring.boards.choices import OF_VERSION, STEP, chosen
 from monitoring.looks import PERCENT, matrix
 from monitoring.panels import Panel, Query, Row
@@ -16,7 +16,7 @@ def quality(records: Records) -> Row:
     """The panels, for the dashboard of drift."""
     found, window = records.quality, records.settings.quality.window
     real, estimated, reference = found.real, found.estimated, found.reference
-    flow = total(rate(series(telemetry.MODEL_FEEDBACK_LABELS, **OF_VERSION), STEP), "version", "outcome")
+    flow = total(rate(series(drift_telemetry.MODEL_FEEDBACK_LABELS, **OF_VERSION), STEP), "version", "outcome")
     return Row(
         "Quality",
         (

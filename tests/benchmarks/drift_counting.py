@@ -23,9 +23,9 @@ from types import SimpleNamespace
 
 from pydantic import create_model
 
+from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.contracts.profile import MAX_FEATURES, Profile
 from fairlead.contracts.slices import MAX_SLICES, Slice, declared
-from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.profile import bins
 from fairlead.profile.slicing import SlicedCount
 from fairlead.serving.formats.folder import ModelFolder, load_folder

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from charts.sample import IRIS
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from support.helm import ROOT, HelmFailed, render
 
 MONITORING = ROOT / "monitoring"
@@ -55,8 +55,8 @@ def test_every_scrape_says_which_process_it_is_of_and_that_of_drift_is_beside_it
     always = {"podMonitor": {"renderMode": "always"}}
     monitors = [*render("platform", always).of("PodMonitor"), *render("model", {**IRIS, **always}).of("PodMonitor")]
     endpoints = [endpoint for one in monitors for endpoint in one["spec"]["podMetricsEndpoints"]]
-    (drift,) = [one for one in endpoints if one["path"] == telemetry.DRIFT_PATH]
-    assert drift == {"port": "http", "path": telemetry.DRIFT_PATH, "interval": "60s"}
+    (drift,) = [one for one in endpoints if one["path"] == drift_telemetry.DRIFT_PATH]
+    assert drift == {"port": "http", "path": drift_telemetry.DRIFT_PATH, "interval": "60s"}
     others = [one for one in endpoints if one is not drift]
     named = [one["replacement"] for each in others for one in each["relabelings"]]
     assert named == ["gateway", "control-plane", "model"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts import control_telemetry, drift_telemetry
 from monitoring.promql import series
 from prometheus.cases import IRIS, Case, Inputs, answers, gauge, rising
 
@@ -22,20 +22,22 @@ def reference(feature: str, rows: Mapping[str, int], version: str = "1.0.0", **o
         **{
             name: values
             for bin_name, count in rows.items()
-            for name, values in gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, count, bin=bin_name, **part).items()
+            for name, values in gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES, count, bin=bin_name, **part).items()
         },
-        **gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(rows.values()), **part),
-        **gauge(telemetry.MODEL_DRIFT_CRITICAL, QUANTILE[len(rows)], **where),
+        **gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(rows.values()), **part),
+        **gauge(drift_telemetry.MODEL_DRIFT_CRITICAL, QUANTILE[len(rows)], **where),
     }
 
 
 def live(feature: str, a_minute: Mapping[str, float], version: str = "1.0.0", **of_slice: str) -> Inputs:
     where = {**IRIS, "version": version, "feature": feature, **of_slice}
-    return {series(telemetry.MODEL_DRIFT_VALUES, bin=name, **where): rising(count) for name, count in a_minute.items()}
+    return {
+        series(drift_telemetry.MODEL_DRIFT_VALUES, bin=name, **where): rising(count) for name, count in a_minute.items()
+    }
 
 
 def requests(a_minute: float, version: str = "1.0.0", **of_slice: str) -> Inputs:
-    return {series(telemetry.MODEL_DRIFT_REQUESTS, **IRIS, version=version, **of_slice): rising(a_minute)}
+    return {series(drift_telemetry.MODEL_DRIFT_REQUESTS, **IRIS, version=version, **of_slice): rising(a_minute)}
 
 
 def feature(
@@ -45,11 +47,11 @@ def feature(
 
 
 def profile(version: str = "1.0.0", edges: str = "e") -> Inputs:
-    return gauge(telemetry.MODEL_PROFILE_INFO, 1, **IRIS, version=version, profile="p", edges=edges, kind="given")
+    return gauge(drift_telemetry.MODEL_PROFILE_INFO, 1, **IRIS, version=version, profile="p", edges=edges, kind="given")
 
 
 def counted(rows_a_minute: float) -> Inputs:
-    return {series(telemetry.MODEL_DRIFT_ROWS, **VERSION): rising(rows_a_minute)}
+    return {series(drift_telemetry.MODEL_DRIFT_ROWS, **VERSION): rising(rows_a_minute)}
 
 
 def arms(candidate: Mapping[str, float], edges: str = "e") -> Inputs:
@@ -71,15 +73,15 @@ def vectors(a_minute: float, wave: float, reference: float = 0.5) -> Inputs:
     """Vectors whose waves are all as high, in two directions."""
     where = {**VERSION, "feature": "embedding"}
     return {
-        **gauge(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 1000, **where),
-        **gauge(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, 1.5, **where),
-        series(telemetry.MODEL_DRIFT_VECTORS, **where): rising(a_minute),
+        **gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 1000, **where),
+        **gauge(drift_telemetry.MODEL_DRIFT_VECTOR_CRITICAL, 1.5, **where),
+        series(drift_telemetry.MODEL_DRIFT_VECTORS, **where): rising(a_minute),
         **{
             name: values
             for way in ("000", "001")
             for name, values in {
-                **gauge(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference, direction=way, **where),
-                series(telemetry.MODEL_DRIFT_DIRECTIONS, direction=way, **where): rising(wave * a_minute),
+                **gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference, direction=way, **where),
+                series(drift_telemetry.MODEL_DRIFT_DIRECTIONS, direction=way, **where): rising(wave * a_minute),
             }.items()
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from monitoring.promql import series
 from prometheus.cases import IRIS, Case, Inputs, gauge, rising
 
@@ -22,26 +22,28 @@ def held_out(rows: Cells) -> Inputs:
     return {
         name: values
         for pair, count in rows.items()
-        for name, values in gauge(telemetry.MODEL_REFERENCE_OUTCOMES, count, **cell(pair)).items()
+        for name, values in gauge(drift_telemetry.MODEL_REFERENCE_OUTCOMES, count, **cell(pair)).items()
     }
 
 
 def labels(a_minute: Cells) -> Inputs:
-    return {series(telemetry.MODEL_FEEDBACK_OUTCOMES, **cell(pair)): rising(count) for pair, count in a_minute.items()}
+    return {
+        series(drift_telemetry.MODEL_FEEDBACK_OUTCOMES, **cell(pair)): rising(count) for pair, count in a_minute.items()
+    }
 
 
 def numbers(rows: float, mean: float, square: float, *, held_out: bool) -> Inputs:
     """Labels a minute, or held-out rows, with such a mean error and mean square."""
     if held_out:
         return {
-            **gauge(telemetry.MODEL_REFERENCE_NUMBERS, rows, **VERSION),
-            **gauge(telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS, rows * mean, **VERSION),
-            **gauge(telemetry.MODEL_REFERENCE_SQUARED_ERRORS, rows * square, **VERSION),
+            **gauge(drift_telemetry.MODEL_REFERENCE_NUMBERS, rows, **VERSION),
+            **gauge(drift_telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS, rows * mean, **VERSION),
+            **gauge(drift_telemetry.MODEL_REFERENCE_SQUARED_ERRORS, rows * square, **VERSION),
         }
     return {
-        series(telemetry.MODEL_FEEDBACK_NUMBERS, **VERSION): rising(rows),
-        series(telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS, **VERSION): rising(rows * mean),
-        series(telemetry.MODEL_FEEDBACK_SQUARED_ERRORS, **VERSION): rising(rows * square),
+        series(drift_telemetry.MODEL_FEEDBACK_NUMBERS, **VERSION): rising(rows),
+        series(drift_telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS, **VERSION): rising(rows * mean),
+        series(drift_telemetry.MODEL_FEEDBACK_SQUARED_ERRORS, **VERSION): rising(rows * square),
     }
 
 

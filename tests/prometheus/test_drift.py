@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts import control_telemetry, drift_telemetry
 from fairlead.contracts.vectors import DIRECTIONS
 from fairlead.profile.statistics import chi_squared_quantile, psi, psi_critical
 from fairlead.profile.vectors import mmd
@@ -54,16 +54,16 @@ def features(draw: st.DrawFn) -> Feature:
 
 def inputs(name: str, feature: Feature, version: dict[str, str]) -> Iterator[Inputs]:
     where = {**version, "feature": name}
-    yield gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(feature.reference), **where)
+    yield gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(feature.reference), **where)
     of_all = {label: value for label, value in where.items() if label != "slice"}
-    yield {series(telemetry.MODEL_DRIFT_CRITICAL, **of_all): f"{feature.quantile!r}+0x{2 * MINUTES}"}
+    yield {series(drift_telemetry.MODEL_DRIFT_CRITICAL, **of_all): f"{feature.quantile!r}+0x{2 * MINUTES}"}
     for at, rows in enumerate(feature.reference):
         # Every pod shows the same reference.
         for pod in range(len(feature.pods)):
-            yield gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, rows, bin=f"b{at}", instance=f"{pod}", **where)
+            yield gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES, rows, bin=f"b{at}", instance=f"{pod}", **where)
     for pod, counts in enumerate(feature.pods):
         for at, rows in enumerate(counts):
-            found = series(telemetry.MODEL_DRIFT_VALUES, bin=f"b{at}", instance=f"{pod}", **where)
+            found = series(drift_telemetry.MODEL_DRIFT_VALUES, bin=f"b{at}", instance=f"{pod}", **where)
             yield {found: rising(rows)}
 
 
@@ -87,7 +87,7 @@ def test_psi_and_its_critical_value_are_those_of_numpy(
 ) -> None:
     named = {f"f{number}": feature for number, feature in enumerate(every)}
     given_ = merged(part for name, feature in named.items() for part in inputs(name, feature, STABLE))
-    given_ |= {series(telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute)}
+    given_ |= {series(drift_telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute)}
     asked = []
     for name, feature in named.items():
         independent = min(sum(feature.live), MINUTES * requests_a_minute)
@@ -111,7 +111,10 @@ def test_psi_of_a_slice_is_that_of_its_rows_and_changes_nothing_of_all_rows(
     given_ = merged(
         found
         for where, one, asked in ((STABLE, feature, 10**6), (of_slice, part, requests_a_minute))
-        for found in (*inputs("length", one, where), {series(telemetry.MODEL_DRIFT_REQUESTS, **where): rising(asked)})
+        for found in (
+            *inputs("length", one, where),
+            {series(drift_telemetry.MODEL_DRIFT_REQUESTS, **where): rising(asked)},
+        )
     )
     asked = []
     for where, one, requests in ((STABLE, feature, 10**6), (of_slice, part, requests_a_minute)):
@@ -133,9 +136,9 @@ def test_the_psi_of_a_candidate_against_stable_is_that_of_numpy(tmp_path: Path, 
         for version, role, one in ((STABLE, "stable", feature), (CANDIDATE, "candidate", shuffled))
         for part in (
             *inputs("length", one, version),
-            {series(telemetry.MODEL_DRIFT_REQUESTS, **version): rising(10**6)},
+            {series(drift_telemetry.MODEL_DRIFT_REQUESTS, **version): rising(10**6)},
             gauge(control_telemetry.CONTROL_WEIGHT, 5000, **version, role=role),
-            gauge(telemetry.MODEL_PROFILE_INFO, 1, **version, profile=role, edges="same", kind="given"),
+            gauge(drift_telemetry.MODEL_PROFILE_INFO, 1, **version, profile=role, edges="same", kind="given"),
         )
     )
     rows = sum(feature.live)
@@ -158,17 +161,17 @@ def test_the_mmd_of_vectors_is_that_of_numpy(tmp_path: Path, seed: int, pods: in
     sums = [(random.random(DIRECTIONS).round(3) * count).round(3) for count in rows]
     reference, quantile = random.random(DIRECTIONS).round(3), 1.25
     given_: dict[str, str] = {
-        series(telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute),
-        **gauge(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, quantile, **where),
-        **gauge(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 5000, **where),
+        series(drift_telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute),
+        **gauge(drift_telemetry.MODEL_DRIFT_VECTOR_CRITICAL, quantile, **where),
+        **gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_VECTORS, 5000, **where),
     }
     for way in range(DIRECTIONS):
         of_way = {**where, "direction": f"{way:03}"}
-        given_ |= gauge(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference[way], **of_way)
+        given_ |= gauge(drift_telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, reference[way], **of_way)
         for pod in range(pods):
-            given_[series(telemetry.MODEL_DRIFT_DIRECTIONS, instance=f"{pod}", **of_way)] = rising(sums[pod][way])
+            given_[series(drift_telemetry.MODEL_DRIFT_DIRECTIONS, instance=f"{pod}", **of_way)] = rising(sums[pod][way])
     for pod in range(pods):
-        given_[series(telemetry.MODEL_DRIFT_VECTORS, instance=f"{pod}", **where)] = rising(rows[pod])
+        given_[series(drift_telemetry.MODEL_DRIFT_VECTORS, instance=f"{pod}", **where)] = rising(rows[pod])
     n = MINUTES * min(sum(rows), requests_a_minute)
     found = mmd(np.sum(sums, axis=0) / sum(rows), reference) if n >= DEFAULT.drift.shown_rows else None
     asked = [

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
@@ -34,7 +34,7 @@ def test_accuracy_precision_recall_and_f1_are_those_of_numpy(tmp_path: Path, pod
             for column, truth in enumerate(NAMES):
                 is_same = row == column and truth != "other"
                 where = {"predicted": predicted, "truth": truth, "correct": "true" if is_same else "false"}
-                found = series(telemetry.MODEL_FEEDBACK_OUTCOMES, instance=f"{pod}", **where, **STABLE)
+                found = series(drift_telemetry.MODEL_FEEDBACK_OUTCOMES, instance=f"{pod}", **where, **STABLE)
                 inputs[found] = rising(matrix[row][column])
     whole = np.sum(pods, axis=0)
     right, said, true = np.diag(whole)[:3], whole.sum(axis=1)[:3], whole.sum(axis=0)[:3]
@@ -61,15 +61,15 @@ def test_accuracy_precision_recall_and_f1_are_those_of_numpy(tmp_path: Path, pod
 def test_errors_coverage_and_lag_are_those_of_numpy(tmp_path: Path, errors: list[float]) -> None:
     wrong = np.array(errors)
     inputs = {
-        series(telemetry.MODEL_FEEDBACK_NUMBERS, **STABLE): f"0+{len(wrong)}x120",
-        series(telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS, **STABLE): f"0+{np.abs(wrong).sum():.12f}x120",
-        series(telemetry.MODEL_FEEDBACK_SQUARED_ERRORS, **STABLE): f"0+{(wrong**2).sum():.12f}x120",
-        series(telemetry.MODEL_FEEDBACK_LABELS, outcome="counted", **STABLE): f"0+{len(wrong)}x120",
-        series(telemetry.MODEL_FEEDBACK_LABELS, outcome="double", **STABLE): "0+7x120",
+        series(drift_telemetry.MODEL_FEEDBACK_NUMBERS, **STABLE): f"0+{len(wrong)}x120",
+        series(drift_telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS, **STABLE): f"0+{np.abs(wrong).sum():.12f}x120",
+        series(drift_telemetry.MODEL_FEEDBACK_SQUARED_ERRORS, **STABLE): f"0+{(wrong**2).sum():.12f}x120",
+        series(drift_telemetry.MODEL_FEEDBACK_LABELS, outcome="counted", **STABLE): f"0+{len(wrong)}x120",
+        series(drift_telemetry.MODEL_FEEDBACK_LABELS, outcome="double", **STABLE): "0+7x120",
         series(telemetry.MODEL_ROWS, outcome="answered", **STABLE): f"0+{4 * len(wrong)}x120",
-        series(telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="60", **STABLE): "0+0x120",
-        series(telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="600", **STABLE): "0+2x120",
-        series(telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="+Inf", **STABLE): "0+2x120",
+        series(drift_telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="60", **STABLE): "0+0x120",
+        series(drift_telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="600", **STABLE): "0+2x120",
+        series(drift_telemetry.MODEL_FEEDBACK_LAG, "_bucket", le="+Inf", **STABLE): "0+2x120",
     }
     asked = (
         (QUALITY.real_errors.mean, np.abs(wrong).mean()),

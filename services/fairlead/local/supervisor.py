@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from fairlead import errors, logs
+from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
-from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.contracts.tracing import of_services
 from fairlead.local import envoy, ports
 from fairlead.local.child import PROGRAM, Child, end, made_here

@@ -12,16 +12,9 @@ import httpx
 import pytest
 
 from fairlead.contracts.control_telemetry import CONTROL_PLANE
+from fairlead.contracts.drift_telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_VECTORS
 from fairlead.contracts.gateway_telemetry import GATEWAY, GATEWAY_CLIENT_REQUESTS
-from fairlead.contracts.telemetry import (
-    MODEL_DRIFT,
-    MODEL_FEEDBACK,
-    MODEL_QUALITY,
-    MODEL_SERVICE,
-    MODEL_VECTORS,
-    PROCESS,
-    Metric,
-)
+from fairlead.contracts.telemetry import MODEL_SERVICE, PROCESS, Metric
 from monitoring.boards import dashboards
 from monitoring.panels import Dashboard, Panel, Query, queries
 from monitoring.recording import Records

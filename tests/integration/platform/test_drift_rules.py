@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from fairlead.profile.statistics import psi, psi_critical
 from fairlead.profile.vectors import mmd
 from monitoring.recording import Records
@@ -76,15 +76,15 @@ class Recorded:
     def live(self, version: str, at: float, part: str = "") -> Live:
         """The raw counters, extrapolated and added over all instances by us."""
         values: dict[str, Counts] = defaultdict(lambda: defaultdict(float))
-        for labels, grown in self._grown(telemetry.MODEL_DRIFT_VALUES.name, version, part, at):
+        for labels, grown in self._grown(drift_telemetry.MODEL_DRIFT_VALUES.name, version, part, at):
             values[labels["feature"]][labels["bin"]] += grown
-        requests = sum(grown for _, grown in self._grown(telemetry.MODEL_DRIFT_REQUESTS.name, version, part, at))
+        requests = sum(grown for _, grown in self._grown(drift_telemetry.MODEL_DRIFT_REQUESTS.name, version, part, at))
         return Live(values, requests)
 
     def reference(self, version: str, part: str) -> dict[str, Counts]:
         """The counts of the reference, as one instance shows them."""
         values: dict[str, Counts] = defaultdict(dict)
-        name = telemetry.MODEL_DRIFT_REFERENCE_VALUES.name
+        name = drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES.name
         for one in self.prometheus.query(f'{name}{{version="{version}",slice="{part}"}}'):
             values[one["metric"]["feature"]][one["metric"]["bin"]] = float(one["value"][1])
         return values
@@ -92,16 +92,16 @@ class Recorded:
     def turned(self, version: str, at: float) -> tuple[npt.NDArray[np.float64], float]:
         """The sums of the waves in each direction, and the vectors, extrapolated and added by us."""
         sums: dict[str, float] = defaultdict(float)
-        for labels, grown in self._grown(telemetry.MODEL_DRIFT_DIRECTIONS.name, version, "", at):
+        for labels, grown in self._grown(drift_telemetry.MODEL_DRIFT_DIRECTIONS.name, version, "", at):
             sums[labels["direction"]] += grown
-        vectors = sum(grown for _, grown in self._grown(telemetry.MODEL_DRIFT_VECTORS.name, version, "", at))
+        vectors = sum(grown for _, grown in self._grown(drift_telemetry.MODEL_DRIFT_VECTORS.name, version, "", at))
         return np.array([sums[name] for name in sorted(sums)]), vectors
 
     def vectors(self, version: str) -> tuple[npt.NDArray[np.float64], float, float]:
         """The mean waves of the reference, its vectors, and the critical value of one of each sample."""
-        means = self._shown(telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, version)
-        (rows,) = self._shown(telemetry.MODEL_DRIFT_REFERENCE_VECTORS, version).values()
-        (critical,) = self._shown(telemetry.MODEL_DRIFT_VECTOR_CRITICAL, version).values()
+        means = self._shown(drift_telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, version)
+        (rows,) = self._shown(drift_telemetry.MODEL_DRIFT_REFERENCE_VECTORS, version).values()
+        (critical,) = self._shown(drift_telemetry.MODEL_DRIFT_VECTOR_CRITICAL, version).values()
         return np.array([means[name] for name in sorted(means)]), rows, critical
 
     def _shown(self, metric: telemetry.Metric, version: str) -> Counts:
@@ -138,7 +138,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         stack.enter_context(OpenLoop(platform.url, rate=40, seconds=100, request=Drawn()))
         platform.command("release", "doubler", "1.1.0")
         platform.wait_for("doubler", "the candidate has its share", weight=5000)
-        rows = telemetry.MODEL_DRIFT_ROWS.name
+        rows = drift_telemetry.MODEL_DRIFT_ROWS.name
         prometheus.wait_for(f"count({rows} > 50) == 4", "each of four instances has counted rows")
         pid = next(pid for name, pid in platform.children().items() if "1.0.0" in name)
         os.kill(pid, signal.SIGKILL)
@@ -168,7 +168,7 @@ def expectations(recorded: Recorded, version: str, feature: str, part: str, at: 
     (quantile,) = {
         float(one["value"][1])
         for one in recorded.prometheus.query(
-            f'{telemetry.MODEL_DRIFT_CRITICAL.name}{{version="{version}",feature="{feature}"}}'
+            f'{drift_telemetry.MODEL_DRIFT_CRITICAL.name}{{version="{version}",feature="{feature}"}}'
         )
     }
     return {

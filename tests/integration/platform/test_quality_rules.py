@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from monitoring.recording import Records
 from monitoring.rule_files import recording_rules
 from monitoring.settings import DEFAULT, Quality
@@ -73,7 +73,7 @@ class Judged:
         """Wait until so many rows are in the estimate."""
 
         def all_are_counted() -> bool:
-            return bool(self.counters(telemetry.MODEL_ESTIMATED_OUTCOMES).sum() > rows - 0.5)
+            return bool(self.counters(drift_telemetry.MODEL_ESTIMATED_OUTCOMES).sum() > rows - 0.5)
 
         wait_until(all_are_counted, "all rows are in the estimate", every=0.2)
 
@@ -100,7 +100,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
         prometheus = stack.enter_context(
             running_prometheus(folder / "prometheus", [targets], interval="1s", rules=[recording_rules(QUICK)])
         )
-        labels_metric = telemetry.MODEL_FEEDBACK_LABELS.name
+        labels_metric = drift_telemetry.MODEL_FEEDBACK_LABELS.name
         prometheus.wait_for(f'count({labels_metric}{{outcome="counted"}}) == 2', "both instances are scraped")
         client = stack.enter_context(httpx.Client(base_url=platform.url, timeout=30))
         found = Judged(prometheus, platform, np.zeros((len(NAMES), len(NAMES))), Counter())
@@ -125,7 +125,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
         random.Random(0).shuffle(labels)
         found.told.update(send(client, labels))
         wait_until(
-            lambda: found.counters(telemetry.MODEL_FEEDBACK_OUTCOMES).sum() == COUNT,
+            lambda: found.counters(drift_telemetry.MODEL_FEEDBACK_OUTCOMES).sum() == COUNT,
             "all labels are scraped",
             every=0.5,
         )
@@ -148,13 +148,15 @@ def scores(matrix: Matrix) -> dict[str, Matrix]:
 
 def test_labels_through_the_gateway_are_counted_as_numpy_counts_them(judged: Judged) -> None:
     assert judged.told == Counter(counted=COUNT)
-    assert np.array_equal(judged.counters(telemetry.MODEL_FEEDBACK_OUTCOMES), judged.real)
+    assert np.array_equal(judged.counters(drift_telemetry.MODEL_FEEDBACK_OUTCOMES), judged.real)
 
 
 @pytest.mark.parametrize("kind", ["real", "estimated"])
 def test_recorded_quality_is_that_of_numpy_on_the_same_counters(judged: Judged, kind: str) -> None:
     records = getattr(QUALITY, kind)
-    metric = {"real": telemetry.MODEL_FEEDBACK_OUTCOMES, "estimated": telemetry.MODEL_ESTIMATED_OUTCOMES}[kind]
+    metric = {"real": drift_telemetry.MODEL_FEEDBACK_OUTCOMES, "estimated": drift_telemetry.MODEL_ESTIMATED_OUTCOMES}[
+        kind
+    ]
     at = judged.evaluated()
     expected = scores(judged.grown(metric, at))
     assert judged.value(records.accuracy, at) == pytest.approx(expected["accuracy"], rel=NEAR)
@@ -165,13 +167,13 @@ def test_recorded_quality_is_that_of_numpy_on_the_same_counters(judged: Judged, 
 
 
 def test_the_quality_of_the_held_out_rows_is_that_of_the_profile(judged: Judged) -> None:
-    found = judged.counters(telemetry.MODEL_REFERENCE_OUTCOMES) / 2  # two instances show the same
+    found = judged.counters(drift_telemetry.MODEL_REFERENCE_OUTCOMES) / 2  # two instances show the same
     at = judged.evaluated()
     assert judged.value(QUALITY.reference.accuracy, at) == pytest.approx(scores(found)["accuracy"], rel=NEAR)
 
 
 def test_estimated_f1_is_near_the_real_one_though_inputs_have_moved(judged: Judged) -> None:
-    estimated, real = judged.counters(telemetry.MODEL_ESTIMATED_OUTCOMES), judged.real
+    estimated, real = judged.counters(drift_telemetry.MODEL_ESTIMATED_OUTCOMES), judged.real
     assert estimated.sum() > 0
     assert scores(estimated)["f1"] == pytest.approx(scores(real)["f1"], abs=NEAR_ESTIMATE)
 

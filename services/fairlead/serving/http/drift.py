@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from fairlead.contracts.telemetry import DRIFT_PATH
+from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.serving.http.health import OPERATIONS
 from fairlead.serving.observe.drift import Drift
 from fairlead.serving.observe.feedback import Feedback

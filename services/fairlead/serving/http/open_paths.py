@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 
+from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.contracts.gateway import READY_PATH
-from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.serving import problems
 from fairlead.serving.http import exchange
 

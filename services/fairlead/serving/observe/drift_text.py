@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import Profile, to_text
 from fairlead.contracts.quality import ClassQuality, Quality, cells
@@ -28,19 +28,19 @@ class DriftText:
         info = (digest(to_text(profile)), profile.edges_digest, "given") if profile else ("", "", "none")
         slices = ("", *(one.name for one in profile.slices)) if profile else ()
         places = [(one.name, name, part) for part in slices for one in features for name in one.bins]
-        self._head = written.family(telemetry.MODEL_PROFILE_INFO, [(info, 1)])
+        self._head = written.family(drift_telemetry.MODEL_PROFILE_INFO, [(info, 1)])
         self._slices = [(part,) for part in slices]
-        self._values_head = head(telemetry.MODEL_DRIFT_VALUES)
-        self._values = [f"{written.series(telemetry.MODEL_DRIFT_VALUES, place)} " for place in places]
+        self._values_head = head(drift_telemetry.MODEL_DRIFT_VALUES)
+        self._values = [f"{written.series(drift_telemetry.MODEL_DRIFT_VALUES, place)} " for place in places]
         parts = (profile.rows, *(one.rows for one in profile.slices)) if profile else ()
         rows = [((one.name, part), count) for part, count in zip(slices, parts, strict=True) for one in features]
         counts = [count for one in features for count in one.counts]
         counts += [count for one in profile.slices for found in one.counts for count in found] if profile else []
         self._reference = "".join(
             [
-                written.family(telemetry.MODEL_DRIFT_REFERENCE_VALUES, zip(places, counts, strict=True)),
-                written.family(telemetry.MODEL_DRIFT_REFERENCE_ROWS, rows),
-                written.family(telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
+                written.family(drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES, zip(places, counts, strict=True)),
+                written.family(drift_telemetry.MODEL_DRIFT_REFERENCE_ROWS, rows),
+                written.family(drift_telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
                 self._quality(profile.quality if profile else None),
                 self._vectors(profile.vectors if profile else ()),
             ]
@@ -56,9 +56,9 @@ class DriftText:
             return ""
         means = [((one.name, name), mean) for one in vectors for name, mean in zip(_NAMES, one.means, strict=True)]
         samples = (
-            (telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, means),
-            (telemetry.MODEL_DRIFT_REFERENCE_VECTORS, [((one.name,), one.rows) for one in vectors]),
-            (telemetry.MODEL_DRIFT_VECTOR_CRITICAL, [((one.name,), one.critical) for one in vectors]),
+            (drift_telemetry.MODEL_DRIFT_REFERENCE_DIRECTIONS, means),
+            (drift_telemetry.MODEL_DRIFT_REFERENCE_VECTORS, [((one.name,), one.rows) for one in vectors]),
+            (drift_telemetry.MODEL_DRIFT_VECTOR_CRITICAL, [((one.name,), one.critical) for one in vectors]),
         )
         return "".join(self._written.family(metric, found) for metric, found in samples)
 
@@ -68,11 +68,11 @@ class DriftText:
             return ""
         if isinstance(quality, ClassQuality):
             found = zip(cells(quality.classes), quality.outcomes, strict=True)
-            return self._written.family(telemetry.MODEL_REFERENCE_OUTCOMES, found)
+            return self._written.family(drift_telemetry.MODEL_REFERENCE_OUTCOMES, found)
         sums = (
-            (telemetry.MODEL_REFERENCE_NUMBERS, quality.rows),
-            (telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS, quality.absolute_errors),
-            (telemetry.MODEL_REFERENCE_SQUARED_ERRORS, quality.squared_errors),
+            (drift_telemetry.MODEL_REFERENCE_NUMBERS, quality.rows),
+            (drift_telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS, quality.absolute_errors),
+            (drift_telemetry.MODEL_REFERENCE_SQUARED_ERRORS, quality.squared_errors),
         )
         return "".join(self._written.family(metric, [((), value)]) for metric, value in sums)
 
@@ -97,20 +97,20 @@ class DriftText:
         family = self._written.family
         parts = [
             self._head,
-            family(telemetry.MODEL_DRIFT_ROWS, [((), rows)]),
-            family(telemetry.MODEL_DRIFT_REQUESTS, zip(self._slices, requests.tolist(), strict=True)),
-            family(telemetry.MODEL_DRIFT_SKIPPED, [((), skipped)]),
-            family(telemetry.MODEL_DRIFT_FAILED, [((), failed)]),
+            family(drift_telemetry.MODEL_DRIFT_ROWS, [((), rows)]),
+            family(drift_telemetry.MODEL_DRIFT_REQUESTS, zip(self._slices, requests.tolist(), strict=True)),
+            family(drift_telemetry.MODEL_DRIFT_SKIPPED, [((), skipped)]),
+            family(drift_telemetry.MODEL_DRIFT_FAILED, [((), failed)]),
         ]
         parts.append(self._values_head)
         parts += map("%s%d\n".__mod__, zip(self._values, counts.tolist(), strict=True))
         parts.append(self._reference)
         if estimated:
             samples = zip(self._cells, estimated, strict=True)
-            parts.append(family(telemetry.MODEL_ESTIMATED_OUTCOMES, samples))
+            parts.append(family(drift_telemetry.MODEL_ESTIMATED_OUTCOMES, samples))
         if turned:
             lines = [(name, turned[at : at + DIRECTIONS + 1]) for name, at in self._turned]
             sums = [((name, way), sum_) for name, line in lines for way, sum_ in zip(_NAMES, line, strict=False)]
-            parts.append(family(telemetry.MODEL_DRIFT_DIRECTIONS, sums))
-            parts.append(family(telemetry.MODEL_DRIFT_VECTORS, [((name,), line[-1]) for name, line in lines]))
+            parts.append(family(drift_telemetry.MODEL_DRIFT_DIRECTIONS, sums))
+            parts.append(family(drift_telemetry.MODEL_DRIFT_VECTORS, [((name,), line[-1]) for name, line in lines]))
         return "".join(parts).encode()

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from fairlead import errors
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import Profile
 from fairlead.contracts.quality import cell, cells
@@ -34,7 +34,7 @@ MAX_LABELS = 1000
 """The most labels in one request."""
 AHEAD_S = 300.0
 """How far the clock of a client may be ahead."""
-OUTCOMES = telemetry.MODEL_FEEDBACK_LABELS.values["outcome"]
+OUTCOMES = drift_telemetry.MODEL_FEEDBACK_LABELS.values["outcome"]
 COUNTED, LATE, DOUBLE, UNKNOWN, BAD = OUTCOMES
 
 
@@ -112,7 +112,7 @@ class Feedback:
         self._exposition = exposition
         self._seen = Seen(memory, settings.feedback_bytes)
         self._outcomes = self._array(memory, len(OUTCOMES))
-        self._lags = self._array(memory, len(telemetry.MODEL_FEEDBACK_LAG.buckets) + 2)
+        self._lags = self._array(memory, len(drift_telemetry.MODEL_FEEDBACK_LAG.buckets) + 2)
         size = len(judged.classes)
         # The last one: a prediction and a truth that are the same class without a place of its own.
         self._cells = self._array(memory, size * size + 1 if size else 0)
@@ -180,18 +180,20 @@ class Feedback:
         outcomes = zip(((one,) for one in OUTCOMES), _sum(self._outcomes), strict=True)
         *lags, lag_sum = _sum(self._lags)
         parts = [
-            written.family(telemetry.MODEL_FEEDBACK_LABELS, outcomes),
-            written.histogram(telemetry.MODEL_FEEDBACK_LAG, lags, lag_sum),
+            written.family(drift_telemetry.MODEL_FEEDBACK_LABELS, outcomes),
+            written.histogram(drift_telemetry.MODEL_FEEDBACK_LAG, lags, lag_sum),
         ]
         if classes:
             parts.append(
-                written.family(telemetry.MODEL_FEEDBACK_OUTCOMES, zip(cells(classes), _sum(self._cells), strict=True))
+                written.family(
+                    drift_telemetry.MODEL_FEEDBACK_OUTCOMES, zip(cells(classes), _sum(self._cells), strict=True)
+                )
             )
         else:
             sums = (
-                telemetry.MODEL_FEEDBACK_NUMBERS,
-                telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS,
-                telemetry.MODEL_FEEDBACK_SQUARED_ERRORS,
+                drift_telemetry.MODEL_FEEDBACK_NUMBERS,
+                drift_telemetry.MODEL_FEEDBACK_ABSOLUTE_ERRORS,
+                drift_telemetry.MODEL_FEEDBACK_SQUARED_ERRORS,
             )
             parts += [
                 written.family(metric, [((), value)]) for metric, value in zip(sums, _sum(self._errors), strict=True)
@@ -238,7 +240,7 @@ class Feedback:
         if label.answered_at is not None:
             lag = max(0.0, now - label.answered_at.timestamp())
             lags = self._lags[self._own]
-            lags[bisect_left(telemetry.MODEL_FEEDBACK_LAG.buckets, lag)] += 1
+            lags[bisect_left(drift_telemetry.MODEL_FEEDBACK_LAG.buckets, lag)] += 1
             lags[-1] += lag
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import fairlead
 from fairlead import errors
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from fairlead.serving.app import App, build_app
 from fairlead.serving.observe.exposition import Exposition
 from fairlead.serving.observe.feedback import MAX_LABELS, Checked, Feedback, Label
@@ -110,7 +110,7 @@ def test_labels_are_counted_by_the_class_that_was_predicted_and_the_true_one() -
 )
 def test_exactly_the_declared_families_are_exposed(kind: type[BaseModel], left_out: set[str]) -> None:
     exposed = {one.name: one for one in text_string_to_metric_families(counting(kind=kind).text().decode())}
-    named = {one.name.removesuffix("_total"): one for one in telemetry.MODEL_FEEDBACK}
+    named = {one.name.removesuffix("_total"): one for one in drift_telemetry.MODEL_FEEDBACK}
     declared = {name: one for name, one in named.items() if name.removeprefix("fairlead_model_") not in left_out}
     assert list(exposed) == list(declared)
     for name, metric in declared.items():

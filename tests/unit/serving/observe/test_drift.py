@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry
 from fairlead.contracts.profile import Profile
 from fairlead.profile import bins
 from fairlead.profile.vectors import VectorSums, vector_feature
@@ -92,7 +92,7 @@ def test_exactly_the_declared_families_are_exposed_with_their_labels_and_all_bin
     profile = profiles.of_points()
     text = kept(counting(profile))
     exposed = {family.name: family for family in text_string_to_metric_families(text)}
-    declared = {metric.name.removesuffix("_total"): metric for metric in telemetry.MODEL_DRIFT}
+    declared = {metric.name.removesuffix("_total"): metric for metric in drift_telemetry.MODEL_DRIFT}
     assert list(exposed) == list(declared)
     for name, metric in declared.items():
         assert (exposed[name].type, exposed[name].documentation) == (metric.kind, metric.help)
@@ -302,7 +302,7 @@ def test_the_waves_of_vectors_are_summed_and_exposed_beside_the_reference() -> N
     broken = Point.model_construct(x=nowhere)
     text = kept(counting(profile.model_copy(update={"vectors": (made,)})), ended(rows), ended([broken]))
     families = {family.name for family in text_string_to_metric_families(text)}
-    assert {metric.name.removesuffix("_total") for metric in telemetry.MODEL_VECTORS} <= families
+    assert {metric.name.removesuffix("_total") for metric in drift_telemetry.MODEL_VECTORS} <= families
     found = profiles.samples(text)
     sums = VectorSums([made])([{"x": row.x} for row in rows])
     assert [found["drift_directions_total", ("x", f"{way:03}")] for way in range(128)] == pytest.approx(sums[:-1])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import drift_telemetry, telemetry
 from fairlead.serving.observe.board import PHASES, Board
 from fairlead.serving.observe.metrics import FLUSH_AT, Metrics
 
@@ -44,10 +44,10 @@ def test_every_family_of_the_declaration_is_in_its_list() -> None:
     declared = {value.name for value in vars(telemetry).values() if isinstance(value, telemetry.Metric)}
     ours = (
         *telemetry.MODEL_SERVICE,
-        *telemetry.MODEL_DRIFT,
-        *telemetry.MODEL_VECTORS,
-        *telemetry.MODEL_QUALITY,
-        *telemetry.MODEL_FEEDBACK,
+        *drift_telemetry.MODEL_DRIFT,
+        *drift_telemetry.MODEL_VECTORS,
+        *drift_telemetry.MODEL_QUALITY,
+        *drift_telemetry.MODEL_FEEDBACK,
     )
     assert {metric.name for metric in ours} == {name for name in declared if name.startswith("fairlead_model_")}
     assert all(metric.labels[:2] == telemetry.MODEL_IDENTITY for metric in ours)
