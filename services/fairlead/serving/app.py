@@ -41,6 +41,7 @@ from fairlead.serving.http import (
 from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import admission, bounds, contract, dataplane, heap, lifecycle, side_thread
 from fairlead.serving.inference.batch import Batch
+from fairlead.serving.inference.served import NEVER_AGAIN, Served, StartAgain
 from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, traces
 from fairlead.serving.observe.board import Board
@@ -65,10 +66,10 @@ class App:
 
     def __init__(
         self,
-        served: dataplane.Served,
+        served: Served,
         settings: Settings,
         when_ready: Callable[[], None],
-        start_again: dataplane.StartAgain,
+        start_again: StartAgain,
         board: Board,
         spans: otlp.Target | None,
     ) -> None:
@@ -257,10 +258,10 @@ def _of_grpc(name: str, or_else: str = "") -> Any:
 
 
 def build_app(
-    served: dataplane.Served,
+    served: Served,
     settings: Settings | None = None,
     when_ready: Callable[[], None] = lambda: None,
-    start_again: dataplane.StartAgain = dataplane.NEVER_AGAIN,
+    start_again: StartAgain = NEVER_AGAIN,
     board: Board | None = None,
     spans: otlp.Target | None = None,
 ) -> App:
@@ -299,7 +300,7 @@ def _serve(folder: Path, settings: Settings) -> None:
     with listener, contextlib.closing(secure) if secure else contextlib.nullcontext():
         if settings.check_folder:
             artifact.check_folder(folder, settings.folder_sha256)
-        again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
+        again = StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
         spans = otlp.target_of(os.environ)
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again, spans=spans)
         logger.info(

@@ -17,7 +17,7 @@ from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden_answers import DIFFERS_HINT
 from fairlead.serving.http import uploads
 from fairlead.serving.inference import tensors
-from fairlead.serving.inference.dataplane import StartAgain
+from fairlead.serving.inference.served import StartAgain
 from fairlead.serving.inputs import base64_text
 from fairlead.serving.open_inference.interface import OpenInference
 from fairlead.serving.settings import Settings

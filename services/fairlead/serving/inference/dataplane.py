@@ -8,30 +8,26 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts.instance import CANNOT_BE_SERVED
-from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.profile import Profile
-from fairlead.model import Model
 from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import batching, contract, lifecycle, lines, runner, warmup, workers
 from fairlead.serving.inference.batch import Batch
-from fairlead.serving.inference.cache import verdict
 from fairlead.serving.inference.cache.front import Front
 from fairlead.serving.inference.cache.keys import Keys
-from fairlead.serving.inference.cache.store import Store
+from fairlead.serving.inference.cache.response_cache import ResponseCache
 from fairlead.serving.inference.halving import Halving, Outcome
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
 from fairlead.serving.inference.process.processes import Processes
+from fairlead.serving.inference.served import Served, StartAgain
 from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
 
@@ -46,57 +42,6 @@ MADE_UP_HINT = (
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
 """How long to wait before an artifact that was missing or had another digest is read again: doubled each time."""
-
-
-class Served(Protocol):
-    """The model folder to serve: a `formats.folder.ModelFolder`, or an object of a test."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest of the folder."""
-
-    @property
-    def row_type(self) -> type[BaseModel]:
-        """The strict row type."""
-
-    @property
-    def answer_type(self) -> type[BaseModel]:
-        """The answer type."""
-
-    @property
-    def golden(self) -> Sequence[warmup.Golden]:
-        """The golden rows."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder on disk."""
-
-    @property
-    def package(self) -> str:
-        """The package that its code has become."""
-
-    @property
-    def explains(self) -> bool:
-        """Whether the model explains its answers."""
-
-    @property
-    def profile(self) -> Profile | None:
-        """The reference that drift is measured against, if there is one."""
-
-    def start(self, made_up: MadeUp = ...) -> Model[Any, Any]:
-        """Load the model. Slow, and may raise any exception. `made_up` says how it is asked made-up rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartAgain:
-    """How the process starts again without made-up rows: `now` gets the reason, which is `skipped` the next time."""
-
-    skipped: str = ""
-    now: Callable[[str], None] = lambda _: None
-
-
-NEVER_AGAIN = StartAgain()
-"""A service that is part of another process."""
 
 
 class DataPlane:
@@ -131,11 +76,7 @@ class DataPlane:
         self._accepting: batching.Batcher | Front | None = None  # what is in front of the batcher, in that time
         self._explainer: batching.Batcher | None = None  # of requests, each an item, on the threads of the batcher
         self._loop: asyncio.AbstractEventLoop
-        self._cacheable = verdict.wanted(settings.cache_bytes, served.manifest)
-        artifact = served.manifest.artifact.sha256 if served.manifest.artifact else ""
-        identity = (served.manifest.name, served.manifest.version, artifact, settings.folder_sha256)
-        self.keys = Keys(*identity) if self._cacheable.allowed else None
-        """Makes the keys of the response cache; None if there will be none."""
+        self._cache = ResponseCache(served, terms, settings, meter, lambda: self.clock())
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
         self._start_again = start_again
@@ -211,6 +152,11 @@ class DataPlane:
         """As `give_up`, for a ticket of `explain`."""
         if self._explainer is not None:
             self._explainer.give_up(ticket, "disconnected")
+
+    @property
+    def keys(self) -> Keys | None:
+        """Makes the keys of the response cache; None if there will be none."""
+        return self._cache.keys
 
     @property
     def _batchers(self) -> list[batching.Batcher]:
@@ -346,9 +292,7 @@ class DataPlane:
         except warmup.EndedByMadeUpRow as problem:
             self._skipped = problem.message
             raise
-        if self._cacheable.allowed and self._served.golden:
-            rows = [row.input for row in self._served.golden]
-            self._cacheable = verdict.shown(compute, self.terms, rows, manifest)
+        self._cache.ask_twice(compute)
         return batchable
 
     def _loaded(self, result: _Started | BaseException) -> None:
@@ -377,9 +321,8 @@ class DataPlane:
         if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
             alone = replace(limits, max_rows=1, max_wait_s=0)
             self._explainer = batching.Batcher(result.runner.explain, limits=alone, keep=self._keep_explained, **common)
-        self._front = self._new_front(self._batcher) if self._cacheable.allowed else None
+        self._front = self._cache.front_of(self._batcher, self._keep)
         self._accept(has_place=True)
-        self._tell_cache()
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)
         self._meter.loaded(result.seconds)
         logger.log(
@@ -398,33 +341,6 @@ class DataPlane:
         if of is None and levels == 1:
             return batching.Batcher
         return partial(lines.OrderedBatcher, of=of, levels=levels)
-
-    def _new_front(self, batcher: batching.Batcher) -> Front:
-        assert self.keys is not None  # a cache is allowed
-        settings, terms = self._settings, self.terms
-        written = Codec(f"{self._served.package}:cache", terms.answer_type)
-        store = Store(settings.cache_bytes, settings.cache_ttl_s, written, self.clock)
-        self._meter.cache_bytes.set_function(lambda: store.bytes)
-        return Front(
-            batcher,
-            self.keys,
-            store,
-            encodable=terms.encode_many,
-            loop=asyncio.get_running_loop(),
-            clock=self.clock,
-            meter=self._meter,
-            keep=self._keep,
-        )
-
-    def _tell_cache(self) -> None:
-        found = self._cacheable
-        self._meter.cache_decided(found.allowed, found.reason)
-        if found is not verdict.OFF:
-            logger.log(
-                logging.INFO if found.allowed else logging.WARNING,
-                "the response cache is on" if found.allowed else "the response cache is off",
-                extra={"reason": found.reason, "detail": found.detail, "bytes": self._settings.cache_bytes},
-            )
 
     def _failed(self, cause: BaseException) -> None:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None

@@ -18,8 +18,9 @@ from fairlead.serving.app import build_app
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import server
 from fairlead.serving.http.secure_port import SecurePort
-from fairlead.serving.inference import dataplane, heap
+from fairlead.serving.inference import heap
 from fairlead.serving.inference.lifecycle import Lifecycle
+from fairlead.serving.inference.served import StartAgain
 from fairlead.serving.observe import otlp
 from fairlead.serving.observe.board import Board
 from fairlead.serving.observe.metrics import Metrics
@@ -95,7 +96,7 @@ def serve(
 ) -> bool:
     """Serve until a signal arrives. True if the model cannot be served: the board says why."""
     try:
-        again = dataplane.StartAgain(board.skipped, functools.partial(_start_again, board))
+        again = StartAgain(board.skipped, functools.partial(_start_again, board))
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board, otlp.target_of(os.environ))
         plain, whole = server.configs(app.envelope, app.fast_path, settings, is_secure=secure is not None)
         shared = None if secure is None else (secure, whole)
