@@ -22,6 +22,7 @@ from monitoring.rule_files import alerting_rules, recording_rules
 from monitoring.settings import DEFAULT, Burn, Drift, Quality
 from support.drift.doublers import measure
 from support.drift.judges import Labelled, judge
+from support.drift.requests import Drawn
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.monitoring.outside import PODS, outside_world
@@ -72,7 +73,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         targets = [{**from_files(folder / ".fairlead" / "prometheus-targets.json"), **PODS}, outside.scrape]
         rules = [recording_rules(QUICK), alerting_rules(QUICK)]
         prometheus = stack.enter_context(running_prometheus(folder / "prometheus", targets, interval="2s", rules=rules))
-        stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users()))
+        stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=Drawn()))
         for labelled in (Labelled(), Labelled("doubler")):
             stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=labelled))
         stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users("mirrored")))
@@ -86,7 +87,11 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         prometheus.wait_for("fairlead_control_shadow_pairs > 5", "mirrored requests were compared")
         outside.look(prometheus)
         prometheus.wait_for(RECORDS.capacity.of_target, "the autoscalers' versions are known")
+        # A group is evaluated each few seconds: what needs two readings may be a turn later than what needs one.
+        prometheus.wait_for(RECORDS.capacity.faulty, "two readings of the autoscalers are known")
         prometheus.wait_for(RECORDS.drift[0].candidate_psi, "both versions have counted rows")
+        for one in RECORDS.drift:
+            prometheus.wait_for(f'{one.psi}{{slice!=""}}', "enough rows of the slice are counted")
         prometheus.wait_for(RECORDS.quality.real.f1, "labels of classes are counted")
         prometheus.wait_for(RECORDS.quality.real_errors.root, "labels of numbers are counted")
         yield Setup(platform, prometheus)
@@ -146,10 +151,13 @@ def _values(setup: Setup, asked: str) -> set[str]:
 
 
 def test_every_recording_rule_has_series_with_exactly_its_labels(setup: Setup) -> None:
-    found = {
-        one.name: {tuple(sorted(line["metric"])) for line in setup.prometheus.query(one.name)} for one in RECORDS.every
+    found = {one.name: setup.prometheus.query(one.name) for one in RECORDS.every}
+    # Of all rows the label `slice` is empty, which is the same as none.
+    labels = {
+        one.name: {tuple(sorted(line["metric"].keys() | ({"slice"} & set(one.labels)))) for line in found[one.name]}
+        for one in RECORDS.every
     }
-    assert found == {one.name: {("__name__", *sorted(one.labels))} for one in RECORDS.every}
+    assert labels == {one.name: {("__name__", *sorted(one.labels))} for one in RECORDS.every}
 
 
 def test_recorded_requests_are_those_that_were_sent_and_their_versions_are_written_with_dots(setup: Setup) -> None:
