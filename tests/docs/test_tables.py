@@ -17,7 +17,7 @@ from fairlead.cli import exit_codes
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.formats import KINDS, image_list, runs_code
-from fairlead.contracts.gates import GateName, GateSpec
+from fairlead.contracts.gates import MEASURED, GateName, GateSpec
 from fairlead.contracts.images import Image
 from fairlead.contracts.manifest import Labels
 from fairlead.rollout.policy import evidence, gates
@@ -88,6 +88,9 @@ def test_the_page_of_gates_has_every_gate_that_can_be_named_with_its_role() -> N
     shown = {bare(name): role for name, *_, role in table_below(GATES, "What each gate asks")}
     asked = {name: gates.DEFAULT_ROLES.get(name, "only when named") for name in get_args(GateName)}
     asked["agreement"] = "guard, with `shadow`"
+    asked |= dict.fromkeys(MEASURED, "guard, if it is named") | {
+        "quality": "guard, [if it is named](#gates-on-what-services-count)"
+    }
     asked |= {name: "guard, [watching](#gates-that-watch)" for name in evidence.WATCHING}
     assert shown == asked
 

@@ -10,6 +10,9 @@ from typing import Any
 from fairlead.calibration import advice
 from fairlead.calibration.advice import Curve, Recommendation
 
+MEASURED = {"max_rows", "max_wait_ms"}
+"""What of `batching` a calibration compares."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -40,14 +43,17 @@ class Result:
             "cpus": self.cpus,
             "recommended": None
             if best is None
-            else {"batching": best.curve.batching.model_dump(), "target_in_flight": best.target_in_flight},
+            else {
+                "batching": best.curve.batching.model_dump(include=MEASURED),
+                "target_in_flight": best.target_in_flight,
+            },
             "curves": [self._curve(one) for one in self.curves],
         }
 
     def _curve(self, one: Curve) -> dict[str, Any]:
         found = one.knee
         return {
-            "batching": one.batching.model_dump(),
+            "batching": one.batching.model_dump(include=MEASURED),
             "batching_reason": one.reason,
             "alone_s": one.alone_s,
             "goal_p95_s": one.goal_s,

@@ -62,9 +62,9 @@ def settings_to_try(stated: Batching, asked: Sequence[Batching] | None, *, can_b
     if not can_batch:
         return [stated]
     usual = (
-        Batching(max_rows=1),
-        Batching(max_rows=min(LARGER * stated.max_rows, 4096), max_wait_ms=stated.max_wait_ms),
-        Batching(max_rows=stated.max_rows, max_wait_ms=0 if stated.max_wait_ms else WAIT_MS),
+        stated.model_copy(update={"max_rows": 1, "max_wait_ms": 0}),
+        stated.model_copy(update={"max_rows": min(LARGER * stated.max_rows, 4096)}),
+        stated.model_copy(update={"max_wait_ms": 0 if stated.max_wait_ms else WAIT_MS}),
     )
     return list(dict.fromkeys([stated, *(usual if asked is None else asked)]))
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "check": "Check that a model folder can be served.",
     "profile": "Build a model's reference profile for drift, or show it.",
     "calibrate": "Measure how much load an instance of a model answers in time.",
-    "optimize": "Write a faster or smaller version, if it answers like the original.",
+    "optimize": "Write a faster or smaller version that answers alike.",
     "diff": "Compare the types of two versions, as clients see them.",
     "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",

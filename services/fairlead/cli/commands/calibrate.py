@@ -134,7 +134,7 @@ def _batchings(
     if not max_rows and not max_wait_ms:
         return None
     pairs = product(max_rows or [stated.max_rows], max_wait_ms or [stated.max_wait_ms])
-    return [Batching(max_rows=size, max_wait_ms=wait) for size, wait in pairs]
+    return [stated.model_copy(update={"max_rows": size, "max_wait_ms": wait}) for size, wait in pairs]
 
 
 def _write_batching(folder: Path, batching: Batching, *, stays: bool) -> None:

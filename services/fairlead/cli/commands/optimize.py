@@ -62,7 +62,7 @@ def command(
     seconds: Annotated[float, typer.Option(min=2, max=3600, help="Seconds of load for the times.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Write a faster or smaller version of a model, if it answers like the original.
+    """Write a faster or smaller version that answers alike.
 
     Both versions are served, asked the same rows over HTTP, and timed in turn under the same load. A new version that
     answers otherwise, has other types, is slower, or is neither faster nor smaller is refused with exit code 4, and not
