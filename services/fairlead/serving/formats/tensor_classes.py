@@ -14,10 +14,11 @@ import numpy as np
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
 from fairlead.serving.formats import methods, networks
 from fairlead.serving.formats.datatypes import BF16, from_bf16
+from fairlead.serving.formats.row_forms import RowForm
 
 _EXAMPLE = "`inputs: [{name: x, datatype: FP32, shape: [-1, 3]}]`"
 
@@ -54,7 +55,7 @@ class _Class:
     def __init__(self, author: type[Model[Any, Any]]) -> None:
         self._author = author
 
-    def read(self, artifact: Path) -> Any:
+    def read(self, artifact: Path) -> networks.Network:
         """The loaded model, as a network. May raise any exception."""
         model = self._author()
         model.load(artifact)
@@ -68,8 +69,10 @@ class _Class:
 class _Network:
     """A model as a network. The manifest alone says what its tensors are."""
 
-    inputs = outputs = None
+    inputs: tuple[Tensor, ...] | None = None
+    outputs: tuple[Tensor, ...] | None = None
     unstated: frozenset[str] = frozenset()
+    row_form = RowForm.OF_A_BATCH
 
     def __init__(self, model: Model[Any, Any]) -> None:
         self._predict = model.predict_tensors

@@ -99,7 +99,7 @@ def test_rows_share_one_call_and_those_of_other_sizes_get_another(tmp_path: Path
     rows = [read({"points": [[1.0] * 3] * size, "bias": 0}) for size in (2, 1, 2)]
     answers = model.predict(rows)
     assert [len(answer.scaled) for answer in answers] == [2, 1, 2]
-    assert model._network._predict.__self__.seen == [(2, 2, 3), (1, 1, 3)]
+    assert model.network._predict.__self__.seen == [(2, 2, 3), (1, 1, 3)]
 
 
 @settings(max_examples=30, deadline=None)
