@@ -1,7 +1,7 @@
 """`Front`: answers requests that were asked before, and gives all others to the batcher.
 
-Equal requests that are asked while the first of them is computed share its call (a flight). Each has a deadline and a
-client of its own: the call is given up when nobody waits for it any more.
+Equal requests of one priority that are asked while the first of them is computed share its call (a flight). Each has a
+deadline and a client of its own: the call is given up when nobody waits for it any more.
 """
 
 from __future__ import annotations
@@ -57,9 +57,13 @@ class Waiting(Ticket):
 class Flight:
     """A request that the batcher has, and those that wait for its answers."""
 
-    def __init__(self, key: bytes, asked: Ticket) -> None:
+    def __init__(self, key: bytes, priority: int | None, asked: Ticket) -> None:
         self.key = key
+        self.of = key, priority
         self.asked = asked
+        if asked.expiry is not None:  # the first one's deadline orders the queue, but ends only its own waiting
+            asked.expiry.cancel()
+            asked.expiry = None
         self.waiting: list[Waiting] = []
 
     @property
@@ -104,7 +108,7 @@ class Front:
         self._clock = clock
         self._meter = meter
         self._keep = keep
-        self._flights: dict[bytes, Flight] = {}
+        self._flights: dict[tuple[bytes, int | None], Flight] = {}
 
     def check_spill(self) -> None:
         """Raise SpillRefused if a spilled request need not even be read."""
@@ -124,11 +128,12 @@ class Front:
             return self._batcher.submit(rows, size, deadline)  # raises, and counts the request
         if (answers := self._store.get(key)) is not None:
             return self._hit(rows, size, now, answers)
-        flight = self._flights.get(key)
+        priority = getattr(rows, "priority", None)
+        flight = self._flights.get((key, priority))
         if flight is None:
-            flight = Flight(key, self._batcher.submit(rows, size))
+            flight = Flight(key, priority, self._batcher.submit(rows, size, deadline))
             flight.asked.future.add_done_callback(partial(self._landed, flight))
-            self._flights[key] = flight
+            self._flights[flight.of] = flight
             self._meter.cache_asked("miss")
         else:
             self._meter.cache_asked("shared")
@@ -202,5 +207,5 @@ class Front:
         self._store.put(key, answers)
 
     def _forget(self, flight: Flight) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        if self._flights.get(flight.of) is flight:
+            del self._flights[flight.of]

@@ -13,8 +13,10 @@ from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.cache.front import Front, Hit
 from fairlead.serving.inference.cache.keys import Keys
 from fairlead.serving.inference.cache.store import Store
+from fairlead.serving.inference.lines import ranked
 from fairlead.serving.inference.process.codec import Codec
 from unit.serving.inference.test_batching import POISON, Harness
+from unit.serving.inference.test_lines import LEVELS, Ordered
 
 NOT_ENCODABLE = 7
 CODEC = Codec("test_front")
@@ -173,6 +175,41 @@ def test_a_hit_is_given_to_what_counts_drift(cached: Cached) -> None:
     cached.ask(1, 2)
     (hit,) = cached.kept
     assert (hit.parts[0].rows, hit.parts[0].start, hit.outcomes, hit.count) == ([1, 2], 0, ([10, 20],), 2)
+
+
+class CachedInOrder(Cached, Ordered):
+    """A front with a batcher of priorities behind it, which is busy with row 0."""
+
+    def __init__(self) -> None:
+        super().__init__(max_rows=1)
+        self.ask(0)
+
+    def ask(
+        self, *rows: int, deadline: float | None = None, spilled: bool = False, priority: int | None = None
+    ) -> batching.Ticket:
+        ticket = self.front.submit(ranked(rows, priority, LEVELS), 1, deadline, spilled)
+        self.loop.settle()
+        return ticket
+
+
+def test_with_a_cache_too_the_nearer_deadline_is_served_first() -> None:
+    cached = CachedInOrder()
+    cached.ask(1)
+    cached.ask(2, deadline=9.0)
+    cached.ask(3, deadline=5.0)
+    cached.work()
+    assert cached.calls == [[0], [3], [2], [1]]
+
+
+def test_a_request_does_not_wait_for_an_equal_one_of_another_priority() -> None:
+    cached = CachedInOrder()
+    cached.ask(1)
+    cached.ask(2)
+    urgent, shared = cached.ask(2, priority=1), cached.ask(2, priority=1)
+    cached.work()
+    assert cached.calls == [[0], [2], [1], [2]]
+    assert urgent.future.result() == shared.future.result() == [20]
+    assert cached.front._flights == {}
 
 
 class Colliding(bytes):
