@@ -17,7 +17,7 @@ from fairlead.contracts.base import Document
 MAX_SLICES = 8
 MAX_SLICE_VALUES = 20
 _DECLARED = re.compile(r"\s*([^:=]*?)\s*:\s*(.+?)\s*=\s*(.*?)\s*", re.DOTALL)
-_RANGE = re.compile(r"([^.,]*(?:\.\d+)?)\.\.(.*)")
+_RANGE = re.compile(r"([^.,]*(?:\.[^.,]+)?)\.\.(.*)")
 _SHAPE = "Write `NAME: FIELD=VALUE,VALUE`, or for a number `NAME: FIELD=FROM..TO`, where FROM or TO may be left out."
 
 
@@ -52,7 +52,7 @@ class Condition(Document):
         """The condition as it is declared, without the name."""
         if not self.is_range:
             return f"{self.field}={','.join(self.values)}"
-        start, end = ("" if one is None else f"{one:g}" for one in (self.start, self.end))
+        start, end = ("" if one is None else repr(one).removesuffix(".0") for one in (self.start, self.end))
         return f"{self.field}={start}..{end}"
 
 

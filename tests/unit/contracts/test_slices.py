@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead import errors
 from fairlead.contracts.slices import Condition, declared
@@ -24,6 +26,16 @@ def test_a_text_declares_a_slice_and_its_condition_reads_back_the_same(text: str
     found = declared(text)
     assert found == expected
     assert declared(f"{found.name}: {found.text}") == expected
+
+
+@given(start=st.floats(allow_nan=False, allow_infinity=False), end=st.none() | st.just(1.7976931348623157e308))
+def test_the_text_of_a_range_has_all_digits_of_its_numbers(start: float, end: float | None) -> None:
+    found = Condition(name="s", field="x", values=(), start=start, end=end if end != start else None)
+    assert declared(f"s: {found.text}") == found
+
+
+def test_a_range_of_times_is_written_as_people_write_it() -> None:
+    assert declared("new: seen=1700000001..1700000002").text == "seen=1700000001..1700000002"
 
 
 @pytest.mark.parametrize(
