@@ -47,14 +47,19 @@ def optimize(
 ) -> Result:
     """Write a new version to `to` if it may stand for that in `folder`, which stays as it is.
 
-    A version that is refused is not written. Raises Conflict if `to` exists, and what `writing.write` raises.
+    A version that is refused is not written. Raises Conflict if `to` exists, Invalid if there can be no such folder,
+    and what `writing.write` raises.
     """
     if to.exists():
         raise errors.Conflict(f"{to} exists", hint="Choose another --to, or remove it.")
     original = load_folder(folder)
     version = version or writing.version_of(original.manifest.version, steps)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as scratch:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent)
+    except OSError as cause:
+        raise errors.Invalid(f"--to {to} cannot be written: {cause}", hint="Choose another folder.") from None
+    with beside as scratch:
         draft = Path(scratch, to.name)
         how = steps.described(original.manifest.format)
         tell(f"{original.manifest.name} {version}: {', '.join(how)}")

@@ -117,7 +117,7 @@ def _finite(value: Any) -> Any:
 def of_answers(found: Compared, bounds: Bounds) -> list[Reason]:
     """Why the answers are refused; nothing if they agree."""
     if not found.differences:
-        hint = "Give rows as clients send them: --rows FILE."
+        hint = "Give rows as clients send them: --data FILE."
         return [Reason("rows", "the original answers none of the rows, so nothing shows that both agree", hint)]
     if found.agreement >= bounds.agreement:
         return []
