@@ -13,6 +13,7 @@ import pytest
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.formats import networks
 from fairlead.serving.formats.datatypes import BF16, to_bf16
+from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.settings import Settings
 from support.grpc_client import connected, infer, tensor
 from support.small_models import Served, ask, running
@@ -29,6 +30,7 @@ class Echo:
 
     inputs = outputs = None
     unstated = frozenset[str]()
+    row_form = RowForm.OF_A_BATCH
 
     def __init__(self) -> None:
         self.given: Any = None
