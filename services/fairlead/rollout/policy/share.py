@@ -114,5 +114,5 @@ def _cause(situation: Situation, share: float) -> str:
     more, less = (candidate, stable) if share * TOTAL_WEIGHT > situation.weight else (stable, candidate)
     return (
         f"probably one user of {more} makes most of them, or clients wait longer for {less}; "
-        "use another sticky header, `sticky: null`, or `role: off` for this gate"
+        'use another sticky header, `sticky: null`, or `role: "off"` for this gate'
     )

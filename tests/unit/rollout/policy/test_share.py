@@ -130,7 +130,7 @@ def test_the_reason_says_which_way_and_what_to_do() -> None:
     more, less = checked(windows([(93, 7)] * 6)), checked(windows([(7, 93)] * 6))
     assert more.reason == (
         "1.1.0 gets 93 % of the requests in this step, its weight is 50 %: probably one user of 1.1.0 makes most of "
-        "them, or clients wait longer for 1.0.0; use another sticky header, `sticky: null`, or `role: off` for this "
+        'them, or clients wait longer for 1.0.0; use another sticky header, `sticky: null`, or `role: "off"` for this '
         "gate"
     )
     assert "one user of 1.0.0 makes most of them, or clients wait longer for 1.1.0" in less.reason
