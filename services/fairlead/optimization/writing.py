@@ -16,7 +16,7 @@ from fairlead.serving.formats import artifact, golden
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.writer import write_folder
 
-_KEPT = ("title", "contact", "license", "tags", "batching", "isolation", "idempotent", "rtol", "atol")
+_KEPT = ("title", "contact", "license", "tags", "batching", "isolation", "idempotent", "deterministic", "rtol", "atol")
 _OF_A_TABLE = {"column", "column_type", "missing"}
 GOLDEN_ROWS = 8
 MOST_LETTERS = 40

@@ -54,7 +54,7 @@ def network(digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.Temp
     images, labels = digits
     fitted = make_pipeline(MinMaxScaler(), MLPClassifier((512, 256), max_iter=15, random_state=0, early_stopping=True))
     fitted.fit(images[HELD_OUT:], labels[HELD_OUT:])
-    return written(tmp_path_factory.mktemp("network") / "1.0.0", fitted, images)
+    return written(tmp_path_factory.mktemp("network") / "1.0.0", fitted, images, deterministic=True)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_network_becomes_a_version_of_onnx_and_the_original_stays(network: Pat
     assert found["times"]["pairs"] >= 8
     assert folders.digests(network) == before
     new = load_folder(tmp_path / "new")
-    assert (new.manifest.version, new.manifest.format) == ("1.0.0-onnx", "onnx")
+    assert (new.manifest.version, new.manifest.format, new.manifest.deterministic) == ("1.0.0-onnx", "onnx", True)
     assert [row.input for row in new.golden] == [row.input for row in load_folder(network).golden]
     check = subprocess.run([str(FAIRLEAD), "diff", network, tmp_path / "new"], capture_output=True, text=True)
     assert check.returncode == 0, check.stdout
