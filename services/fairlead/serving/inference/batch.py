@@ -152,3 +152,13 @@ class Batch:
             return raised
         finally:
             self._meter.batch_computed(len(rows), self._now() - began)
+
+
+def late(method: str, limit_s: float, rows: int) -> str:
+    """The sentence about a call of a method that exceeds its time limit."""
+    return f"{method} has not returned within {limit_s:g} s (call_timeout_s); it was called with {counted(rows)}"
+
+
+def counted(rows: int) -> str:
+    """The number of rows, in words."""
+    return f"{rows} row{'' if rows == 1 else 's'}"

@@ -19,9 +19,10 @@ from typing import Any, Protocol
 
 from fairlead import errors
 from fairlead.serving.inference import workers
-from fairlead.serving.inference.batch import Batch, Part
+from fairlead.serving.inference.batch import Batch, Part, late
 from fairlead.serving.inference.batch import Compute as Compute
 from fairlead.serving.inference.batch import Ticket as Ticket
+from fairlead.serving.inference.places import Owner, Places
 from fairlead.serving.inference.spill import Spill
 from fairlead.serving.observe import metrics
 
@@ -77,19 +78,6 @@ class Limits:
     spill_share: float = 1.0
 
 
-class Owner(Protocol):
-    """What the batcher asks of the service that it is a part of."""
-
-    def replace_process(self) -> BaseException | None:
-        """Start another process for the model in place of one that ended. Runs on a worker thread; must not raise.
-
-        Returns why that failed, or None.
-        """
-
-    def places_changed(self) -> None:
-        """`hanging`, `replacing`, `failure` or `has_place` of the batcher has changed. Called on the event loop."""
-
-
 class Batcher:
     """Admits requests, forms batches, and returns each request its answers. Call all methods on the event loop only."""
 
@@ -104,8 +92,11 @@ class Batcher:
         meter: metrics.Metrics,
         owner: Owner,
         keep: Callable[[Batch], None] | None = None,
+        places: Places | None = None,
+        method: str = "predict",
     ) -> None:
-        """`keep` is given each batch that has ended, if there is one."""
+        """`keep` is given each batch that has ended, if there is one. `places` are those of other batchers on the same
+        threads; `method` is the one of the model that is called."""
         self._compute = compute
         self._pool = pool
         self._limits = limits
@@ -120,7 +111,9 @@ class Batcher:
         self.failure: BaseException | None = None
         """Why a process could not be replaced."""
         self._queue: Queue = deque()
-        self._idle = pool.count
+        self._places = places or Places(pool.count)
+        self._places.join(self)
+        self._method = method
         self._wakeup: asyncio.Handle | None = None
         self._wakeup_is_timer = False
         self._spill = Spill(limits.spill_share, pool.count, clock)
@@ -160,7 +153,7 @@ class Batcher:
         self.queued_rows += count
         self.queued_bytes += size
         if self._wakeup is None or self._wakeup_is_timer:
-            self._wake()
+            self.wake()
         return ticket
 
     def give_up(self, ticket: Ticket, reason: str) -> None:
@@ -186,9 +179,14 @@ class Batcher:
         if ticket.expiry is not None:
             ticket.expiry.cancel()
 
-    def _wake(self) -> None:
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a request waits for a place."""
+        return bool(self._queue or self._spill.waiting)
+
+    def wake(self) -> None:
         """Schedule `_flush` for when the next batch is due. There is at most one handle for all requests."""
-        if not self._idle or not (self._queue or self._spill.waiting):
+        if not self._places.free or not (self._queue or self._spill.waiting):
             return
         if self._is_due():
             if self._wakeup is not None:
@@ -230,14 +228,16 @@ class Batcher:
         self._wakeup = None
         if self._spill.waiting:
             self._refuse_spill()
-        while self._idle and (queue := self._oldest()) and (parts := self._take(queue)):
-            self._idle -= 1
+        while (places := self._places).free and (queue := self._oldest()) and (parts := self._take(queue)):
+            places.free -= 1
             batch = Batch(parts, self._compute, self._clock, self._meter)
             self._running.add(batch)
             if queue is self._spill.waiting:
                 self._spill.began(batch)
             self._pool.submit(batch.run, self._finish)
-        self._wake()
+        self.wake()
+        if self._places.free:
+            self._places.offer(self)
 
     def _take(self, queue: Queue) -> list[Part]:
         """Take the rows of the next batch from the queue. A request is split only if it is larger than a batch.
@@ -298,11 +298,11 @@ class Batcher:
             self._keep(batch)
         if batch.is_late:
             self._late.remove(batch)
+            self._places.lost -= 1
             self._meter.call_late("returned")
             self._owner.places_changed()
         if (ended := batch.process_ended) is None:
-            self._idle += 1
-            self._wake()
+            self._places.give_back(self)
         else:
             self._replace_process(ended)
 
@@ -322,10 +322,11 @@ class Batcher:
         for batch in [batch for batch in self._running if batch.called <= since and not batch.is_late]:
             batch.is_late = True
             self._late.append(batch)
+            self._places.lost += 1
             self._meter.call_late("timed_out")
             for part in batch.parts:
                 if not part.ticket.future.done():
-                    self._fail(part, errors.CallTimedOut(late(self._limits.call_s, batch.count)))
+                    self._fail(part, errors.CallTimedOut(late(self._method, self._limits.call_s, batch.count)))
             self._place_lost()
 
     def _replace_process(self, ended: errors.FairleadError) -> None:
@@ -334,22 +335,28 @@ class Batcher:
             self._meter.call_late("timed_out")
         self._meter.process_replaced("timed_out" if timed_out else "ended")
         self._replaced.append(ended.message)
+        self._places.lost += 1
         self._pool.submit(self._owner.replace_process, self._process_replaced)
         self._place_lost()
 
     def _process_replaced(self, failure: BaseException | None) -> None:
         if failure is None:
             self._replaced.pop(0)
-            self._idle += 1
+            self._places.lost -= 1
         self.failure = failure
         self._owner.places_changed()
-        self._wake()
+        if failure is None:
+            self._places.give_back(self)
 
     def _place_lost(self) -> None:
         self._owner.places_changed()
         if not self.has_place:
-            for queue in (self._queue, self._spill.waiting):
-                self._refuse(queue, "not_ready", errors.NotReady(self.hanging or self.replacing))
+            self._places.refuse_waiting(errors.NotReady(self.hanging or self.replacing))
+
+    def refuse_waiting(self, error: errors.Unavailable) -> None:
+        """Refuse the requests that wait for a place: none is left."""
+        for queue in (self._queue, self._spill.waiting):
+            self._refuse(queue, "not_ready", error)
 
     def _refuse_spill(self) -> None:
         try:
@@ -368,7 +375,7 @@ class Batcher:
     @property
     def hanging(self) -> str:
         """Why a place is lost: a call that exceeds the time limit. Empty if there is none."""
-        return late(self._limits.call_s, self._late[0].count) if self._late else ""
+        return late(self._method, self._limits.call_s, self._late[0].count) if self._late else ""
 
     @property
     def replacing(self) -> str:
@@ -378,7 +385,7 @@ class Batcher:
     @property
     def has_place(self) -> bool:
         """Whether requests can be answered: not all places are lost."""
-        return len(self._late) + len(self._replaced) < self._pool.count
+        return self._places.lost < self._places.count
 
     def stacks(self) -> list[str]:
         """The code that each call that exceeds the time limit is executing now."""
@@ -387,13 +394,3 @@ class Batcher:
     def _retry_after(self) -> int:
         seconds = self.queued_rows * self._spill.row_s / self._pool.count
         return max(1, min(60, math.ceil(seconds)))
-
-
-def late(limit_s: float, rows: int) -> str:
-    """The sentence about a call that exceeds its time limit."""
-    return f"predict has not returned within {limit_s:g} s (call_timeout_s); it was called with {counted(rows)}"
-
-
-def counted(rows: int) -> str:
-    """The number of rows, in words."""
-    return f"{rows} row{'' if rows == 1 else 's'}"

@@ -24,6 +24,7 @@ from fairlead.serving.inference.cache.front import Front
 from fairlead.serving.inference.cache.keys import Keys
 from fairlead.serving.inference.cache.response_cache import ResponseCache
 from fairlead.serving.inference.halving import Halving, Outcome
+from fairlead.serving.inference.places import Places
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
 from fairlead.serving.inference.process.processes import Processes
@@ -199,7 +200,7 @@ class DataPlane:
         else:
             logger.warning("ready again")
             self.state.enter("ready", "ready")
-        self._accept(has_place=all(one.has_place for one in self._batchers))
+        self._accept(has_place=batcher.has_place)
 
     def _accept(self, *, has_place: bool) -> None:
         """Take requests from now on, or none."""
@@ -311,6 +312,7 @@ class DataPlane:
         )
         common: dict[str, Any] = dict(
             pool=self._pool,
+            places=Places(self._pool.count),
             loop=asyncio.get_running_loop(),
             clock=self.clock,
             meter=self._meter,
@@ -320,7 +322,9 @@ class DataPlane:
         self._batcher = self._batcher_of_rows()(compute, limits=limits, keep=self._keep, **common)
         if result.runner.explain is not None:  # one request a call: nothing has shown that it may be batched
             alone = replace(limits, max_rows=1, max_wait_s=0)
-            self._explainer = batching.Batcher(result.runner.explain, limits=alone, keep=self._keep_explained, **common)
+            self._explainer = batching.Batcher(
+                result.runner.explain, limits=alone, keep=self._keep_explained, method="explain", **common
+            )
         self._front = self._cache.front_of(self._batcher, self._keep)
         self._accept(has_place=True)
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)

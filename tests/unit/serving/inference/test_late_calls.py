@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import errors
-from fairlead.serving.inference import batching
+from fairlead.serving.inference.batch import late
 from unit.serving.inference.test_batching import Harness
 
 LIMIT_S = 60.0
@@ -170,7 +170,7 @@ def test_when_the_process_ends_while_requests_are_tried_alone_those_not_tried_ye
 
 def test_a_process_that_was_ended_at_the_limit_is_counted_as_such() -> None:
     harness = Harness()
-    ends(harness, errors.CallTimedOut(batching.late(60, 1)), 1)
+    ends(harness, errors.CallTimedOut(late("predict", 60, 1)), 1)
     ticket = harness.submit(1)
     harness.work()
     assert isinstance(ticket.future.exception(), errors.CallTimedOut)
@@ -221,4 +221,4 @@ def test_whatever_hangs_or_ends_every_request_gets_a_result_and_the_queue_ends_e
 
 @pytest.mark.parametrize(("rows", "told"), [(1, "1 row"), (2, "2 rows")])
 def test_rows_are_counted_in_words(rows: int, told: str) -> None:
-    assert batching.late(0.5, rows).endswith(f"it was called with {told}")
+    assert late("predict", 0.5, rows).endswith(f"it was called with {told}")

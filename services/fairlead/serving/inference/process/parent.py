@@ -11,7 +11,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.exit_status import how_it_ended
-from fairlead.serving.inference import batching
+from fairlead.serving.inference import batch
 from fairlead.serving.inference.process import codec, messages
 from fairlead.serving.inference.process.channel import Channel
 from fairlead.serving.settings import Settings
@@ -67,9 +67,9 @@ class ModelProcess:
         except TimeoutError:
             self.has_ended = True
             self.kill()
-            raise errors.CallTimedOut(batching.late(self._limit_s, len(rows))) from None
+            raise errors.CallTimedOut(batch.late("predict", self._limit_s, len(rows))) from None
         except (EOFError, OSError):
-            raise self._ended(f"in a call with {batching.counted(len(rows))}") from None
+            raise self._ended(f"in a call with {batch.counted(len(rows))}") from None
         if isinstance(reply, messages.Failed):
             raise reply.as_exception()
         answers: list[Any] = reply.answers
