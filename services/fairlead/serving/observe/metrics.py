@@ -195,12 +195,16 @@ class Metrics:
         )
 
     def used(self) -> tuple[int, float]:
-        """The rows that were answered and the CPU seconds of all workers, since the service started."""
+        """The rows in calls of the model and the CPU seconds of all workers, since the service started.
+
+        Rows that the response cache answers are not among them: they take no call.
+        """
         if not self._outlives:
-            return int(self._counts.numbers[self._rows_answered]), time.process_time()
+            return int(self._batch_rows.sum), time.process_time()
         self.publish_process()
         counted = self._counts.totals()
-        return int(counted[name_of(telemetry.MODEL_ROWS, "answered")]), counted[CPU_SECONDS]
+        [rows] = histograms_of(counted, telemetry.MODEL_BATCH_ROWS).values()
+        return int(rows.sum), counted[CPU_SECONDS]
 
     def text(self) -> bytes:
         """All metrics of all workers, in Prometheus' text format."""

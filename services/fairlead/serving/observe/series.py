@@ -39,6 +39,11 @@ class Histogram:
         places = [counts.place(f"{name}{SEPARATOR}{part}") for part in (*range(len(bounds) + 1), _SUM)]
         self._at, self._sum = places[0], places[-1]
 
+    @property
+    def sum(self) -> float:
+        """The sum of all values that this worker has counted."""
+        return float(self._numbers[self._sum])
+
     def observe(self, value: float) -> None:
         """Count one value."""
         self._numbers[self._at + bisect_left(self._bounds, value)] += 1

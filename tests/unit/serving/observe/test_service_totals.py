@@ -16,6 +16,7 @@ from fairlead.contracts.profile import Profile
 from fairlead.contracts.service_totals import ERROR_BOUNDS, Totals, error_place, nearest_bound
 from fairlead.profile.bins import number_feature
 from fairlead.serving.app import App, build_app
+from fairlead.serving.observe.metrics import Metrics
 from fairlead.serving.observe.service_totals import MOST_BINS, _named
 from fairlead.serving.settings import Settings
 from support.profiles import of_points
@@ -141,3 +142,11 @@ def test_the_nearest_bound_is_a_bound(error: float, nearest: float) -> None:
 
 def test_an_error_at_a_bound_is_not_above_it() -> None:
     assert ERROR_BOUNDS[error_place(2.0)] == 2.0
+
+
+def test_rows_that_the_cache_answers_are_no_rows_of_the_model() -> None:
+    meter = Metrics("m", "1")
+    meter.batch_computed(3, 0.1)
+    meter.rows_answered(3)
+    meter.rows_answered(100)  # without a call
+    assert meter.used()[0] == 3
