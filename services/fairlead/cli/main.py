@@ -8,7 +8,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from fairlead import errors
 from fairlead.cli import exit_codes
@@ -53,6 +53,18 @@ COMMANDS = {
 _HIDDEN = {"control-plane", "gateway-bootstrap"}
 
 
+class Command(TyperCommand):
+    """A command whose numbers are numbers: NaN is inside every minimum and maximum, and would switch off a rule."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer does. Raises Invalid for NaN."""
+        rest = super().parse_args(ctx, args)
+        for name, value in ctx.params.items():
+            if any(isinstance(one, float) and one != one for one in (value if isinstance(value, list) else [value])):  # noqa: PLR0124
+                raise errors.Invalid(f"--{name.replace('_', '-')}: NaN is not a number", hint="write a number")
+        return rest
+
+
 class LazyGroup(TyperGroup):
     """Imports a command's module only when that command runs. The overall help page imports none."""
 
@@ -78,7 +90,9 @@ class LazyGroup(TyperGroup):
             app.command(cmd_name, help=COMMANDS[cmd_name], hidden=cmd_name in _HIDDEN)(_placeholder)
         else:
             module = importlib.import_module(f"fairlead.cli.commands.{cmd_name.replace('-', '_')}")
-            app.command(cmd_name, help=_flowing(module.command.__doc__), hidden=cmd_name in _HIDDEN)(module.command)
+            app.command(cmd_name, cls=Command, help=_flowing(module.command.__doc__), hidden=cmd_name in _HIDDEN)(
+                module.command
+            )
         return typer.main.get_command(app)
 
 

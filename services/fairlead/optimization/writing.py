@@ -84,7 +84,7 @@ def _manifest(original: ModelFolder, version: str, steps: Steps) -> dict[str, An
         "name": stated.name,
         "version": version,
         **kept,
-        "description": " ".join(filter(None, [stated.description, f"Made of {origin}."])),
+        "description": " ".join(filter(None, [_sentence(stated.description), f"Made of {origin}."])),
         "format": "onnx",
         "inputs": [_field(one) for one in stated.inputs],
         "outputs": [_field(one) for one in stated.outputs],
@@ -153,3 +153,7 @@ def _batches(draft: ModelFolder, rows: Sequence[Mapping[str, Any]]) -> list[Mapp
         )
     model: Any = draft.start()
     return [model.arrays([golden.parsed(row, draft.row_type)]) for row in rows]
+
+
+def _sentence(description: str) -> str:
+    return f"{description}." if description and description[-1] not in ".!?" else description

@@ -47,6 +47,13 @@ def test_an_argument_that_is_no_text_is_refused_with_its_place(arguments: list[s
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.parametrize("option", ["--seconds", "--max-slower", "--tolerance"])
+def test_a_number_that_is_none_is_refused(option: str) -> None:
+    answer = fairlead("optimize", "folder", "--onnx", "--to", "other", option, "nan")
+    assert answer.returncode == exit_codes.code_of(errors.Invalid(""))
+    assert f"{option}: NaN is not a number" in answer.stderr
+
+
 def test_the_control_planes_command_is_hidden() -> None:
     assert "control-plane" not in fairlead("--help").stdout
 

@@ -91,7 +91,8 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
     if data is not None:
         raise errors.Invalid(
             f"--data is for estimators: {file} itself names its inputs",
-            hint="Leave --data out. For golden rows of your own, write the folder in Python: docs/formats-onnx.md",
+            hint="Leave --data out. `fairlead profile build FOLDER --data FILE` makes a profile of it afterwards; for "
+            "golden rows of your own, write the folder in Python: docs/model-folder.md",
         )
     if not file.is_dir():
         trained_file.start_of(file)

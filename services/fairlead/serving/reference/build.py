@@ -312,6 +312,10 @@ def _vector(name: str, how: Measured, values: Sequence[Any], other: Profile | No
     return "it is always missing in the data" if made is None else made
 
 
+_SHARE_WITH_ENTROPY = 0.99
+"""From which share of the answers on their numbers are taken for probabilities."""
+
+
 def _answers(said: Sequence[Mapping[str, Any]]) -> list[Feature]:
     """The features of the answers: the class or the number that is predicted, and how sure of a class the model is."""
     scores, entropies = (bins.as_numbers([one[field] for one in said]) for field in (SCORE, ENTROPY))
@@ -328,7 +332,8 @@ def _answers(said: Sequence[Mapping[str, Any]]) -> list[Feature]:
     elif len(known):
         edges = bins.UNIT_EDGES if is_share else bins.number_edges(scores)
         features.append(bins.number_feature(PREDICTION, SCORE, edges, scores))
-    if np.isfinite(entropies).any():
+    # Numbers that add up to 1 in a few answers only are no probabilities.
+    if np.isfinite(entropies).mean() >= _SHARE_WITH_ENTROPY:
         features.append(bins.number_feature(ENTROPY, ENTROPY, bins.number_edges(entropies), entropies))
     return features
 
