@@ -6,7 +6,9 @@ import ast
 import importlib
 import importlib.util
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,6 +20,9 @@ from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.platform import Platform
 from fairlead.contracts.route import RouteSpec, Strategy
 from fairlead.contracts.scenario import Scenario
+from support.environments import python
+
+MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
 
 # The contract for a YAML block, by the file name in its first line, such as `# platform.yaml`.
 _NAMED: dict[str, type[BaseModel]] = {
@@ -83,4 +88,18 @@ def _json(block: Block) -> None:
     json.loads(block.text)
 
 
-_CHECKS: dict[str, Callable[[Block], None]] = {"python": _python, "yaml": _yaml, "json": _json}
+def _jsonnet(block: Block) -> None:
+    """A real Jsonnet evaluates it, with the mixin of this checkout in the place of the vendored one."""
+    text = block.text.replace("vendor/fairlead/monitoring", str(MONITORING))
+    program = "import _jsonnet, sys; _jsonnet.evaluate_snippet('block', sys.argv[1])"
+    done = subprocess.run([python("jsonnet"), "-c", program, text], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(done.stderr)
+
+
+_CHECKS: dict[str, Callable[[Block], None]] = {
+    "python": _python,
+    "yaml": _yaml,
+    "json": _json,
+    "jsonnet": _jsonnet,
+}
