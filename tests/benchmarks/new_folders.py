@@ -21,6 +21,8 @@ FILES: Mapping[proof.Size, Sequence[str]] = {
     "reduced": ("logreg-iris", "conv2d", "skops"),
 }
 ENVIRONMENTS: Mapping[proof.Size, Sequence[str]] = {"full": ("formats", "torch", "keras"), "reduced": ("formats",)}
+TESTS = Path(__file__).parents[1]
+"""Where the program that makes the files is."""
 SECONDS = 60
 """How long a command may take."""
 RUNS_CODE = (".joblib", ".pkl", ".h5", ".pt2")
@@ -30,7 +32,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     """One command for each file, as its user runs it, and the checks that it runs at its end."""
     found = proof.Findings()
     packages = [environments.packages(name) for name in ENVIRONMENTS[size]]
-    env = os.environ | environments.variables(*packages)
+    env = os.environ | environments.variables(TESTS, *packages)
     names = FILES[size]
     files = _run([sys.executable, "-m", "support.trained_files", str(folder), *names], env, 300)
     results = [_new(json.loads(line), folder, env) for line in files.stdout.splitlines()]

@@ -11,7 +11,6 @@ UNKNOWN = "not explained"
 CRASHED = "the process ended"
 CLASSES: Mapping[str, str] = {
     r"is no tensor": "a sequence, a map or an optional value where a tensor must be",
-    r"of the type 10 of ONNX": "FP16 at an input or output",
     r"of the type 16 of ONNX": "BF16 at an input or output",
     r"of the type (14|15) of ONNX": "complex numbers at an input or output",
     r"of the type (17|18|19|20|24) of ONNX": "FP8 at an input or output",

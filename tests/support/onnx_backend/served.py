@@ -29,7 +29,7 @@ from support.small_models import Reply, ask
 
 NUMBERS = {
     "BOOL": "<u1",
-    **{f"FP{bits}": f"<f{bits // 8}" for bits in (32, 64)},
+    **{f"FP{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
     **{f"INT{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
     **{f"UINT{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
 }
