@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
@@ -147,9 +148,8 @@ def test_trees_become_onnx_and_have_nothing_to_quantise_or_prune(
 
 
 def test_a_pipeline_over_columns_of_a_table_is_converted(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
     chance = np.random.default_rng(0)
-    table = pandas.DataFrame(
+    table = pd.DataFrame(
         {
             "area": chance.uniform(20, 160, 400),
             "rooms": chance.integers(1, 7, 400),
