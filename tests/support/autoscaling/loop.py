@@ -20,6 +20,7 @@ from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
 from support.faults import folders
 from support.load.open_loop import OpenLoop
+from support.processes import wait_until
 from support.prometheus import Prometheus
 
 NAME, VERSION, NEXT = "doubler", "1.0.0", "1.1.0"
@@ -110,6 +111,10 @@ def values(prometheus: str, autoscaling: Mapping[str, Any], released: str = VERS
     }
 
 
+def _scaled(platform: Installed) -> list[str]:
+    return platform.kube("get", "scaledobjects", "-o", "name").split()
+
+
 @contextmanager
 def running_loop(cluster: Cluster, platform: Installed, folder: Path, **autoscaling: Any) -> Iterator[Loop]:
     """Run KEDA and Prometheus, and the model with these values of autoscaling until it serves with one instance."""
@@ -119,7 +124,9 @@ def running_loop(cluster: Cluster, platform: Installed, folder: Path, **autoscal
         stack.callback(api.close)
         prometheus = stack.enter_context(scraping.scraping_pods(folder / "prometheus", api, namespace, NAME))
         keda = stack.enter_context(running_keda(cluster, folder))
-        stack.callback(platform.remove, NAME)  # while KEDA can remove its finalizer
+        # While KEDA can remove its finalizer: without its operator the object stays for ever, for whoever comes next.
+        stack.callback(wait_until, lambda: not _scaled(platform), "the ScaledObjects are gone", within=120, every=0.5)
+        stack.callback(platform.remove, NAME)
         platform.deploy(NAME, values(prometheus.url, autoscaling))
         platform.wait_for(NAME, "the model serves", stable=VERSION, phase="Stable", within=180)
         (deployment,) = platform.of_version("deployments", NAME, VERSION)
