@@ -20,6 +20,8 @@ BOUNDS: Mapping[str, str] = {
     "edges": "versions: one for each",
     "feature": "features of a profile, at most what the profile allows",
     "bin": "bins of a feature",
+    "slice": "slices of a profile, at most eight, and none",
+    "direction": "directions of a vector: 128",
     "predicted": "the classes that a profile names, and other",
     "truth": "the classes that a profile names, and other",
     "protocol": "protocols of a service, and other",

@@ -164,13 +164,13 @@ def test_what_the_candidate_fails_is_answered_by_stable_and_counted_against_the_
 
 
 def test_a_call_that_fails_everywhere_is_an_error_and_is_counted_as_one(scene: Scene) -> None:
-    before = [scene.answered(THIRD, ref) for ref in (V1, V2)]
+    before = scene.answered(THIRD, V1)
     code, sentence, kind = scene.fails(number(13), NAMED)
-    after = [scene.answered(THIRD, ref) for ref in (V1, V2)]
     assert (code, kind) == ("INTERNAL", "model-failed")
     assert sentence.startswith("the model could not answer this request")
-    assert after[0][1] > before[0][1]
-    assert after[0][0] == before[0][0]
+    # The client may have its answer a moment before the gateway has counted it.
+    wait_until(lambda: scene.answered(THIRD, V1)[1] > before[1], "the failure is counted")
+    assert scene.answered(THIRD, V1)[0] == before[0]
 
 
 def test_the_log_of_failures_has_calls_that_failed_and_no_others(tmp_path: Path) -> None:
