@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,17 @@ def test_what_is_found_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     assert yaml.safe_load(values.read_text())["workload"]["autoscaling"]["target"]["inFlight"] > 10
 
 
+_AT_A_TERMINAL = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Starts a command as a terminal does, whatever the tests were started by."""
+
+
 def test_ctrl_c_ends_the_service_and_writes_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1})
     before = digests(folder)
-    command = [str(FAIRLEAD), "calibrate", str(folder), "--write"]
+    # A shell without job control starts what runs in its background with SIGINT ignored, also these tests.
+    command = [sys.executable, "-c", _AT_A_TERMINAL, str(FAIRLEAD), "calibrate", str(folder), "--write"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert "doubler 1.0.0: one setting of batching, about 1m" in running.stderr.readline()

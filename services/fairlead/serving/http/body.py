@@ -78,19 +78,21 @@ async def read(receive: exchange.Receive, limit: int, receiving: Receiving) -> b
         raise problems.BodyTooLarge(limit)
     if not message.get("more_body", False):
         return body
-    parts, size = [body], len(body)
+    # Not a list of parts: together they would leave holes as large as the body in the heap.
+    whole, size = bytearray(body), len(body)
     try:
         receiving.add(len(body))
         while message.get("more_body", False):
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            receiving.add(len(parts[-1]))
+            part: bytes = message.get("body", b"")
+            whole += part
+            size += len(part)
+            receiving.add(len(part))
             if size > limit:
                 raise problems.BodyTooLarge(limit)
-        return b"".join(parts)
+        return bytes(whole)
     finally:
         receiving.size -= size
 
