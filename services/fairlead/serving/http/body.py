@@ -78,21 +78,19 @@ async def read(receive: exchange.Receive, limit: int, receiving: Receiving) -> b
         raise problems.BodyTooLarge(limit)
     if not message.get("more_body", False):
         return body
-    # Not a list of parts: together they would leave holes as large as the body in the heap.
-    whole, size = bytearray(body), len(body)
+    parts, size = [body], len(body)
     try:
         receiving.add(len(body))
         while message.get("more_body", False):
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
-            part: bytes = message.get("body", b"")
-            whole += part
-            size += len(part)
-            receiving.add(len(part))
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            receiving.add(len(parts[-1]))
             if size > limit:
                 raise problems.BodyTooLarge(limit)
-        return bytes(whole)
+        return b"".join(parts)
     finally:
         receiving.size -= size
 
