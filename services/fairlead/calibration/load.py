@@ -5,6 +5,7 @@ One thread and no event loop: asyncio wakes up only every millisecond, which is 
 
 from __future__ import annotations
 
+import gc
 import math
 import resource
 import select
@@ -12,7 +13,8 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fairlead.calibration.points import Window
@@ -227,3 +229,14 @@ class Load:
     def _give_up(self) -> None:
         for one in tuple(self._busy):
             self._drop(one)
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Python's collector would stop the generator for milliseconds."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +15,7 @@ from typing import Any, Protocol
 from fairlead import errors
 from fairlead.calibration import arrivals, knee
 from fairlead.calibration.advice import Curve
-from fairlead.calibration.load import Load, request
+from fairlead.calibration.load import Load, request, without_collections
 from fairlead.calibration.points import Point, summary
 from fairlead.calibration.result import Result
 from fairlead.calibration.service import Service, with_batching
@@ -137,7 +135,7 @@ def _curve(
         def measure(rate: float, seconds: float, goal_s: float, seed: int) -> Point:
             _settle(load, goal_s)
             due = arrivals.plan(rate, seconds, seed)
-            with _without_collections():
+            with without_collections():
                 before = service.usage()
                 window = load.run(rate, due, goal_s)
                 after = service.usage()
@@ -168,17 +166,6 @@ def _settle(load: Load, goal_s: float) -> None:
     for _ in range(MOST_ALONE):
         if load.alone(1, goal_s)[0] <= goal_s:
             break
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Python's collector would stop the generator for milliseconds."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _sentence(body: bytes) -> str:

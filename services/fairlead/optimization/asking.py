@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairlead.calibration import arrivals
-from fairlead.calibration.load import Load, request
+from fairlead.calibration.load import Load, request, without_collections
 from fairlead.calibration.points import corrected, percentile
 from fairlead.calibration.service import Service
 from fairlead.local.probe import ask
@@ -77,7 +75,7 @@ def measure(
             due = arrivals.plan(rate, window_s, number)
             found: dict[int, list[float]] = {}
             for place in (0, 1) if number % 2 else (1, 0):
-                with _without_collections():
+                with without_collections():
                     window = loads[place].run(rate, due, 10 * max(alone))
                 found[place] = corrected(window.due, window.answered)
             p50.append((percentile(found[0], 0.5), percentile(found[1], 0.5)))
@@ -87,13 +85,3 @@ def measure(
         for load in loads:
             load.close()
     return timing.times(rate, p50, p95)
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
