@@ -26,8 +26,8 @@ PATH = "/v2/models/channels/infer"
 SIZE_HEADER = "inference-header-content-length"
 TIMES: Mapping[str, float] = {"binary": 10.0, "grpc": 8.0}
 COPIES: Mapping[proof.Size, float] = {"full": 2.5, "reduced": 3.0}
-"""Each form must be so many times cheaper than JSON, and need at most so many times the memory of the payload. After few
-requests glibc's heap keeps some of what they left: the same code needs 2.1 or 2.8 from one start to the next."""
+"""Each form must be so many times cheaper than JSON, and need at most so many times the memory of the payload. After
+few requests glibc's heap keeps some of what they left: the same code needs 2.1 or 2.8 from one start to the next."""
 SMALL = {"rounds": 3, "json": 3, "binary": 20, "grpc": 20}
 PLANS: Mapping[proof.Size, Mapping[str, int]] = {
     "full": {"rounds": 15, "json": 6, "binary": 60, "grpc": 60},
