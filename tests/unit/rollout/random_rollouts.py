@@ -12,7 +12,8 @@ from fairlead.contracts.revision import Phase
 from fairlead.contracts.route import TOTAL_WEIGHT, Step, Timeouts, VersionSpec
 from unit.rollout import weakened
 from unit.rollout.appended import Appended
-from unit.rollout.simulated_platform import Killed, Platform
+from unit.rollout.crashing_store import Killed
+from unit.rollout.simulated_platform import Platform
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 versions = st.sampled_from(VERSIONS)

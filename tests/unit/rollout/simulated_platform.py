@@ -7,13 +7,11 @@ at which the process dies.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.action import Action, ActionType
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.latency import GRID_MS
@@ -21,7 +19,7 @@ from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
-from fairlead.contracts.window import Buckets, Window
+from fairlead.contracts.window import Buckets
 from fairlead.rollout.observe import TickSnapshot
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import (
@@ -35,7 +33,7 @@ from fairlead.rollout.ports import (
     Reading,
 )
 from fairlead.rollout.reconcile import Engine
-from fairlead.store.sqlite import SqliteStore
+from unit.rollout.crashing_store import CrashingStore
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STEPS = (
@@ -43,83 +41,6 @@ STEPS = (
     Step(weight=2500, min_duration=20.0, approval=True),
     Step(weight=5000, min_duration=20.0),
 )
-
-
-class Killed(Exception):
-    """The process died at this write."""
-
-
-class CrashingStore(SqliteStore):
-    """The real store in memory. The process dies at the armed write, which is done or not.
-
-    As in a cluster, a window that need not be written at once is written with the route's next revision or status. It
-    is lost if the process dies before.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(Path(":memory:"))
-        self._waiting: dict[str, list[Window]] = {}
-        self._left: int | None = None
-        self._done = False
-
-    def arm(self, writes: int, *, done: bool) -> None:
-        """Die at the write after `writes` more. `done`: whether that write still reaches the disk."""
-        self._left, self._done = writes, done
-
-    def disarm(self) -> bool:
-        """Cancel the armed death. True if it had not happened yet."""
-        armed, self._left = self._left is not None, None
-        return armed
-
-    @contextmanager
-    def _crashing(self) -> Iterator[None]:
-        dies_now = self._left == 0
-        if self._left is not None:
-            self._left -= 1
-        if dies_now and not self._done:
-            self._waiting.clear()
-            raise Killed
-        yield
-        if dies_now:
-            self._waiting.clear()
-            raise Killed
-
-    def append(self, revision: Revision) -> Revision:
-        with self._crashing():
-            appended = super().append(revision)
-            self._waiting.pop(revision.route, None)
-            return appended
-
-    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        with self._crashing():
-            super().finish_action(name, outcome, message=message, revision=revision)
-
-    def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        with self._crashing():
-            return super().prune(route, keep=keep, now=now)
-
-    def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
-        if not at_once:
-            self._waiting.setdefault(route, []).append(window)
-            return
-        with self._crashing():
-            super().add_window(route, window)
-
-    def windows(self, route: str) -> list[Window]:
-        stored, waiting = super().windows(route), self._waiting.get(route, ())
-        # Of those that are stored only the newest can have a state.
-        known = [*stored[-1:], *waiting]
-        return [*stored[:-1], *(one.without_state() for one in known[:-1]), *known[-1:]]
-
-    def want(self, wanted: Sequence[Wanted]) -> None:
-        with self._crashing():
-            super().want(wanted)
-
-    def set_status(self, route: str, status: dict[str, object]) -> None:
-        with self._crashing():
-            for window in self._waiting.pop(route, ()):
-                super().add_window(route, window)
-            super().set_status(route, status)
 
 
 class AnswerQueue:

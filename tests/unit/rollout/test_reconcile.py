@@ -10,7 +10,8 @@ from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, hash_of
 from fairlead.contracts.route import MirrorSpec
 from fairlead.rollout.act import REVISIONS_KEPT
-from unit.rollout.simulated_platform import Killed, Platform, at_step
+from unit.rollout.crashing_store import Killed
+from unit.rollout.simulated_platform import Platform, at_step
 
 
 def causes(platform: Platform) -> list[str]:
