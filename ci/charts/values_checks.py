@@ -13,7 +13,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 
 from fairlead.contracts.base import Duration
-from fairlead.contracts.gates import CUSTOM, AnyGate, GateName
+from fairlead.contracts.gates import BESIDE_A_LIMIT, CUSTOM, SETTINGS, AnyGate, GateName, GateSpec, camel_case
 from fairlead.contracts.route import PERCENT
 from fairlead.contracts.wording import DURATION, MODEL_NAME, PROMETHEUS_URL, SHA256, VERSION, WORDINGS, Wording
 from values_tree import Key, ValuesError
@@ -61,6 +61,9 @@ _WORDINGS: Mapping[str, Wording] = {
     r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)%$": Wording("a share of requests", "a percentage: 1%, 0.25%, 100%"),
     r"^((http|grpc)://[a-z0-9.:\[\]-]+:[0-9]{1,5})?$": Wording(
         "an endpoint of a collector", "http://HOST:4318 for OTLP over HTTP, or grpc://HOST:4317 for gRPC, without TLS"
+    ),
+    "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$": Wording(
+        "a name of an object", 'lower-case letters, digits, "-" and ".": models-2026'
     ),
     "^[-._a-zA-Z][-._a-zA-Z0-9]*$": Wording(
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
@@ -111,9 +114,11 @@ def _words(schema: Schema) -> Wording | None:
 
 def _node(schema: Schema, definitions: Schema, patterns: Schema) -> Schema:
     """What to check below a value; empty if there is nothing."""
-    if "$ref" in schema:
-        schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
     node: Schema = {}
+    if "$ref" in schema:
+        definition = schema["$ref"].removeprefix("#/$defs/")
+        schema = definitions[definition]
+        node |= {"settings": _settings()} if definition == GateSpec.__name__ else {}
     for option in schema.get("anyOf", ()):
         node |= _node(option, definitions, patterns)
         node |= {"mayBeEmpty": True} if option == {"const": ""} else {}
@@ -128,6 +133,15 @@ def _node(schema: Schema, definitions: Schema, patterns: Schema) -> Schema:
         if isinstance(inner := schema.get(every), dict) and (found := _node(inner, definitions, patterns)):
             node["each"] = found
     return node
+
+
+def _settings() -> Schema:
+    """Which keys each gate may have beside its name and role, by the gate's name; those of a custom gate, also with a
+    limit."""
+    settings: Schema = {gate: sorted(map(camel_case, SETTINGS.get(gate, ()))) for gate in get_args(GateName)}
+    settings[CUSTOM] = sorted(map(camel_case, SETTINGS[CUSTOM]))
+    settings[f"{CUSTOM}limit"] = sorted(map(camel_case, BESIDE_A_LIMIT))
+    return settings
 
 
 def _named(pattern: str, patterns: Schema) -> str:

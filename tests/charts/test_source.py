@@ -136,6 +136,11 @@ def test_the_notes_say_what_the_nodes_and_the_namespace_need() -> None:
         (cached(size="1Gi"), r"source\.cache: is a folder of the node \(hostPath\) or a claim; set one"),
         (cached(hostPath="cache"), r"source\.cache\.hostPath: \"cache\" is not the path of a folder"),
         (cached(hostPath="/a/.."), r"source\.cache\.hostPath: \"/a/\.\.\" is not the path of a folder"),
+        (cached(claim="a/b"), r'source\.cache\.claim: "a/b" is not a name of an object; write lower-case'),
+        (
+            {**FETCHED, "source": {**FETCHED["source"], "uri": "https://me:word@files.example.com/iris.tar.gz"}},
+            r"source\.uri: has a user or a password, which everybody would see who may read the Deployment; remove it",
+        ),
         (
             {**FETCHED, "source": {**cached(claim="a")["source"], "fetcher": {"image": "aws:1"}}},
             r"source\.cache: a fetcher of your own always downloads",
@@ -147,3 +152,9 @@ def test_sources_that_contradict_themselves_are_rejected_with_their_path(
 ) -> None:
     with pytest.raises(HelmFailed, match=rf"versions\.1\.2\.0\.{complaint}"):
         rendered(version, *NEW)
+
+
+def test_an_address_reaches_the_container_as_it_was_written() -> None:
+    version = {**FETCHED, "source": {**FETCHED["source"], "uri": "https://files.example.com/$(HOSTNAME)/iris.tar.gz"}}
+    [container] = pod_of(deployment(version))["initContainers"]
+    assert environment(container)["FAIRLEAD_SOURCE"] == "https://files.example.com/$$(HOSTNAME)/iris.tar.gz"

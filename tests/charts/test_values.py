@@ -296,6 +296,21 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
             {"strategy": {"gates": [{"name": "reddy"}]}},
             r'strategy\.gates\[0\]\.name: "reddy" is not a gate; write one of ready',
         ),
+        (
+            "model",
+            {"strategy": {"gates": [{"name": "cost", "shift": 0.1}]}},
+            r"strategy\.gates\[0\]\.shift: is no setting of the gate cost, which has ratio, weight; remove it",
+        ),
+        (
+            "model",
+            {"strategy": {"gates": [{"name": "custom-own", "limit": 0.1, "margin": 0.1}]}},
+            r"gates\[0\]\.margin: is no setting of the gate custom-own with a limit, which has limit, promql, weight",
+        ),
+        (
+            "model",
+            {"strategy": {"gates": [{"name": "ready", "weight": 2}]}},
+            r"gates\[0\]\.weight: is no setting of the gate ready, which has none; remove it",
+        ),
         ("model", {"timeouts": {"request": "10 seconds"}}, r'timeouts\.request: "10 seconds" is not a duration; write'),
         ("model", {"sticky": {"header": "X-User"}}, r'sticky\.header: "X-User" is not a header name; write lower-case'),
         ("model", {"mirrors": [{"version": "1.1.0", "share": 0}]}, r"at '/mirrors/0/share': minimum"),

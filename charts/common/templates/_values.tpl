@@ -55,6 +55,9 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- end -}}
 {{- end -}}
 {{- include "fairlead.checkedBelow" (merge (dict "at" (printf "%s." .at)) .) -}}
+{{- with .node.settings -}}
+{{- include "fairlead.checkedSettings" (dict "gate" $all.value "settings" . "at" $all.at) -}}
+{{- end -}}
 {{- with .node.each -}}
 {{- $node := . -}}
 {{- range $name, $value := $all.value -}}
@@ -67,6 +70,20 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- range $index, $value := $all.value -}}
 {{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s[%d]" $all.at $index) "patterns" $all.patterns "upgrade" $all.upgrade) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A gate has only settings of its own: (dict "gate" map "settings" keys-by-gate "at" path). */}}
+{{- define "fairlead.checkedSettings" -}}
+{{- $gate := .gate -}}
+{{- $name := toString $gate.name -}}
+{{- $kind := $name -}}
+{{- if hasPrefix "custom-" $name -}}{{ $kind = ternary "custom-limit" "custom-" (not (kindIs "invalid" $gate.limit)) }}{{- end -}}
+{{- $own := get .settings $kind | default list -}}
+{{- range $setting, $value := omit $gate "name" "role" -}}
+{{- if not (or (has $setting $own) (kindIs "invalid" $value)) -}}
+{{- fail (printf "%s.%s: is no setting of the gate %s%s, which has %s; remove it" $.at $setting $name (ternary " with a limit" "" (eq $kind "custom-limit")) (join ", " $own | default "none")) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

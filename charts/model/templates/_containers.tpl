@@ -97,7 +97,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   args: {{- toYaml . | nindent 4 }}
   {{- end }}
   env:
-    - {name: FAIRLEAD_SOURCE, value: {{ $version.source.uri | quote }}}
+    - {name: FAIRLEAD_SOURCE, value: {{ $version.source.uri | replace "$(" "$$(" | quote }}}
     - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
     {{- with .env }}{{ toYaml . | nindent 4 }}{{ end }}
   {{- with .envFrom }}
@@ -119,7 +119,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   args:
     - {{ $root.Files.Get "files/fetch.py" | toJson }}
   env:
-    - {name: FAIRLEAD_SOURCE, value: {{ ternary "" $version.source.uri (hasKey $version.source "fetcher") | quote }}}
+    - {name: FAIRLEAD_SOURCE, value: {{ ternary "" $version.source.uri (hasKey $version.source "fetcher") | replace "$(" "$$(" | quote }}}
     - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
     - {name: FAIRLEAD_SHA256, value: {{ $version.artifact | quote }}}
     - {name: FAIRLEAD_FOLDER, value: {{ $version.folder }}}

@@ -44,6 +44,9 @@ has source, folder (of the container; empty: the image's own) and artifact. Fail
 {{- $source := index . 0 -}}{{- $at := index . 2 -}}
 {{- if not $source.uri -}}{{ fail (printf "%s.source.uri: is empty, but kind init fetches an archive from it; set the address of the archive" $at) }}{{- end -}}
 {{- if not (index . 1) -}}{{ fail (printf "%s.artifact: is empty, but kind init must verify the archive; set the archive's SHA-256" $at) }}{{- end -}}
+{{- if regexMatch "^[a-z0-9+]+://[^/]*@" $source.uri -}}
+{{- fail (printf "%s.source.uri: has a user or a password, which everybody would see who may read the Deployment; remove it, and set source.fetcher to a container that gets it from a Secret (fetcher.envFrom)" $at) -}}
+{{- end -}}
 {{- if not (or $source.fetcher (regexMatch "^https?://" $source.uri)) -}}
 {{- fail (printf "%s.source.uri: %q is not an http(s) address; set source.fetcher to a container that can download it" $at $source.uri) -}}
 {{- end -}}

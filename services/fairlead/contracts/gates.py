@@ -74,7 +74,7 @@ AnyGate = Annotated[
 ]
 
 _COMPARING = frozenset({"weight", "margin", "margin_share", "acceptable"})
-_SETTINGS: Mapping[str, frozenset[str]] = {
+SETTINGS: Mapping[str, frozenset[str]] = {
     "errors": _COMPARING,
     "rejections": _COMPARING,
     "latency": _COMPARING | {"boundaries", "slowdown"},
@@ -86,7 +86,9 @@ _SETTINGS: Mapping[str, frozenset[str]] = {
     "predictionDrift": frozenset({"weight", "shift", "acceptable"}),
     CUSTOM: _COMPARING | {"promql", "limit"},
 }
-_BESIDE_A_LIMIT = frozenset({"weight", "promql", "limit"})
+"""The settings of each gate beside its name and role; a gate that is not here has none."""
+BESIDE_A_LIMIT = frozenset({"weight", "promql", "limit"})
+"""The settings of a custom gate that has a limit: it is not compared with stable."""
 
 
 class GateSpec(Document):
@@ -165,11 +167,11 @@ class GateSpec(Document):
     @classmethod
     def _belongs_to_the_gate(cls, value: object, info: ValidationInfo) -> object:
         name, field = info.data.get("name"), str(info.field_name)
-        own = _SETTINGS.get(CUSTOM if is_custom(str(name)) else str(name), frozenset())
+        own = SETTINGS.get(CUSTOM if is_custom(str(name)) else str(name), frozenset())
         if is_custom(str(name)) and info.data.get("limit") is not None:
-            own = _BESIDE_A_LIMIT
+            own = BESIDE_A_LIMIT
         if name is not None and field not in own and value != cls.model_fields[field].default:
-            known = f"it has {', '.join(sorted(map(_camel_case, own)))}" if own else "it has none"
+            known = f"it has {', '.join(sorted(map(camel_case, own)))}" if own else "it has none"
             raise ValueError(f"not a setting of gate {name!r}: {known}")
         return value
 
@@ -232,6 +234,7 @@ class OnMetricsUnavailable(Document):
     """Hold, or roll back."""
 
 
-def _camel_case(field: str) -> str:
+def camel_case(field: str) -> str:
+    """A field's name as documents write it."""
     first, *rest = field.split("_")
     return first + "".join(map(str.capitalize, rest))
