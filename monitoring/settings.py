@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import log
 
+from fairlead.contracts import drift_limits
 from fairlead.contracts.latency import check_boundary
 
 
@@ -20,34 +20,25 @@ class Burn:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """When drift is shown and when it is an alert. PSI is the population stability index."""
+    """When drift is shown and when it is an alert: `contracts.drift_limits` says what each limit is."""
 
     windows: tuple[tuple[str, str], ...] = (("1h", "1m"), ("24h", "2m"))
     """Pairs of a window and how often its rules run. Alerts read the first one."""
-    shown_rows: float = 200
-    """With fewer independent rows in the window there is no PSI: about 20 for each bin, or it measures chance."""
-    least_rows: float = 500
-    """An alert needs more independent rows than this,"""
-    times_critical: float = 2
-    """and so many times the PSI that chance exceeds at one look of a thousand: one of a million, with any bins."""
-    input_floor: float = 0.2
-    """The least PSI of an input that matters: the mean has moved by about half a standard deviation."""
-    answer_floor: float = 0.1
-    """The least PSI of predictions and of their confidence that matters."""
-    vector_floor: float = 0.01
-    """The least squared MMD of a vector that matters: about one row in ten is of another kind."""
-    rise: float = 0.01
-    """Missing values and new categories matter from this share of the rows above the reference,"""
-    times: float = 3
-    """and from so many times the share in the reference."""
-    false_alarms: float = 0.01
-    """The accepted share of weeks of a model with a false alarm, of 100 inputs that are looked at every hour."""
-    looks: int = 100 * 24 * 7
+    shown_rows: float = drift_limits.SHOWN_ROWS
+    least_rows: float = drift_limits.LEAST_ROWS
+    times_critical: float = drift_limits.TIMES_CRITICAL
+    input_floor: float = drift_limits.INPUT_FLOOR
+    answer_floor: float = drift_limits.ANSWER_FLOOR
+    vector_floor: float = drift_limits.VECTOR_FLOOR
+    rise: float = drift_limits.RISE
+    times: float = drift_limits.TIMES
+    false_alarms: float = drift_limits.FALSE_ALARMS
+    looks: int = drift_limits.LOOKS
 
     @property
     def evidence(self) -> float:
         """How much evidence a share must have: the logarithm of how rare chance must make it, at each look."""
-        return round(log(self.looks / self.false_alarms), 2)
+        return drift_limits.evidence(self.looks, self.false_alarms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ BOARDS = dashboards(DEFAULT)
 RECORDS = Records(DEFAULT)
 PANELS = [panel for board in BOARDS for row in board.rows for panel in row.panels]
 ROLLOUTS, PEOPLE, LIBRARY = "the engine of rollouts", "people who look for a cause", "prometheus_client emits it"
+DRIFT_VIEW = "the console and `fairlead drift`"
 READ_ELSEWHERE = {
+    "fairlead_model_drift_bin_start": DRIFT_VIEW,
     "fairlead_model_traced_requests_total": PEOPLE,
     "fairlead_model_load_seconds": PEOPLE,
     "fairlead_model_batching_enabled": PEOPLE,

@@ -41,6 +41,14 @@ MODEL_DRIFT_CRITICAL = _model(
     "Chi-squared with one degree of freedom less than the feature has bins: 0.1 % of samples without drift exceed it",
     "feature",
 )
+MODEL_DRIFT_BIN_START = _model(
+    "drift_bin_start",
+    "gauge",
+    "as the feature",
+    "The number from which on values are in a bin of a number, up to the start of the next one",
+    "feature",
+    "bin",
+)
 MODEL_PROFILE_INFO = _model(
     "profile_info",
     "gauge",
@@ -63,6 +71,7 @@ MODEL_DRIFT: tuple[Metric, ...] = (
     MODEL_DRIFT_REFERENCE_VALUES,
     MODEL_DRIFT_REFERENCE_ROWS,
     MODEL_DRIFT_CRITICAL,
+    MODEL_DRIFT_BIN_START,
 )
 """All metric families of `/metrics/drift`. Without a profile there is only the first."""
 

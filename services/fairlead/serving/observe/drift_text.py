@@ -5,11 +5,11 @@ What does not change, the reference and the labels, is written once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fairlead.contracts import drift_telemetry
 from fairlead.contracts.base import digest
-from fairlead.contracts.profile import Profile, to_text
+from fairlead.contracts.profile import Feature, NumberFeature, Profile, to_text
 from fairlead.contracts.quality import ClassQuality, Quality, cells
 from fairlead.contracts.vectors import DIRECTIONS, VectorFeature
 from fairlead.profile.bins import Counts
@@ -41,6 +41,7 @@ class DriftText:
                 written.family(drift_telemetry.MODEL_DRIFT_REFERENCE_VALUES, zip(places, counts, strict=True)),
                 written.family(drift_telemetry.MODEL_DRIFT_REFERENCE_ROWS, rows),
                 written.family(drift_telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
+                written.family(drift_telemetry.MODEL_DRIFT_BIN_START, _starts(features)),
                 self._quality(profile.quality if profile else None),
                 self._vectors(profile.vectors if profile else ()),
             ]
@@ -114,3 +115,10 @@ class DriftText:
             parts.append(family(drift_telemetry.MODEL_DRIFT_DIRECTIONS, sums))
             parts.append(family(drift_telemetry.MODEL_DRIFT_VECTORS, [((name,), line[-1]) for name, line in lines]))
         return "".join(parts).encode()
+
+
+def _starts(features: Sequence[Feature]) -> Iterator[tuple[tuple[str, str], float]]:
+    """The first number of each bin of numbers: of all but `lo`, which has no start."""
+    for one in features:
+        if isinstance(one, NumberFeature):
+            yield from (((one.name, name), start) for name, start in zip(one.bins[1:-1], one.edges, strict=True))
