@@ -30,3 +30,8 @@ def ago(value: datetime, now: datetime) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def score(value: float) -> str:
+    """A statistic of drift in two digits that count: 0.41, 1.1, 0.0041, 12."""
+    return f"{float(f'{value:.2g}'):g}"
