@@ -26,6 +26,7 @@ from fairlead.control.console.reading import ConsoleStore, Reader
 from fairlead.control.console.trial import Trial
 from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
+from fairlead.control.drift import DriftReadings, over_http
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.holds import Holds, mounted
@@ -157,9 +158,9 @@ class ControlPlane:
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
         # would act with its own rights, for somebody whom it does not know.
         trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None)
-        self.console = Console(
-            Reader(store, self.loop, Place.of_namespace(namespace), load=self._stats), settings.hosts, trial=trial
-        )
+        drift = DriftReadings(store.instances, over_http(connect))
+        reader = Reader(store, self.loop, Place.of_namespace(namespace), load=self._stats, drift=drift)
+        self.console = Console(reader, settings.hosts, trial=trial)
         api = build_api(store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready)
         self.api: ASGIApp = mounted(self.holds, api)
         self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)

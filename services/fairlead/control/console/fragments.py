@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -24,10 +25,16 @@ from fairlead.logs import shown
 
 
 class Topic(NamedTuple):
-    """What pages of the same content show: a route, and whether one may act from them. The first page has no route."""
+    """What pages of the same content show: a route, and whether one may act from them. The first page has no route.
+
+    With `drift` they show the drift of a version, stable's if none is named, of all rows or of a slice.
+    """
 
     route: str = ""
     acts: bool = False
+    drift: bool = False
+    version: str = ""
+    slice: str = ""
 
 
 class Seen(NamedTuple):
@@ -53,6 +60,8 @@ class Tried(NamedTuple):
 
 
 FLEET = Topic()
+DRIFT_S = 3.0
+"""How long a page that is loaded waits for what instances have counted. What is sent later waits for nothing."""
 NOBODY = Seen()
 STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -86,7 +95,7 @@ class Fragments:
 
     def parts(self, topic: Topic) -> dict[str, str]:
         """The parts of a page that change, by name. Raises NotFound when the route has gone."""
-        made = self._fleet() if topic == FLEET else self._route(topic, SHOWN)
+        made = self._fleet() if topic == FLEET else self._drift(topic) if topic.drift else self._route(topic, SHOWN)
         return {"notice": self._html("parts/notice.html", notice=self._reader.notice()), **made}
 
     def fleet(self, seen: Seen = NOBODY) -> str:
@@ -104,6 +113,14 @@ class Fragments:
         live = f"/console/events?route={name}{'&acts=1' * topic.acts}" if limit == SHOWN else ""
         versions = self._reader.docs(name)
         return self._page("route.html", name, parts=parts, live=live, seen=seen, docs=versions)
+
+    def drift(self, topic: Topic, seen: Seen = NOBODY) -> str:
+        """The page of a version's drift. Raises NotFound."""
+        notice = {"notice": self._html("parts/notice.html", notice=self._reader.notice())}
+        parts = _marked({**notice, **self._drift(topic, wait_s=DRIFT_S)})
+        asked = {"route": topic.route, "drift": "1", "version": topic.version, "slice": topic.slice}
+        live = f"/console/events?{urlencode(asked)}"
+        return self._page("drift.html", topic.route, parts=parts, live=live, seen=seen, asked=topic)
 
     def at(self, name: str, asked: str, seen: Seen = NOBODY) -> str:
         """The page that says what served at a time. Raises Invalid and NotFound."""
@@ -130,6 +147,10 @@ class Fragments:
         found = self._reader.fleet()
         drawings = {row.model: Markup(row.drawing) for row in found.rows}  # noqa: S704 - our own SVG, of numbers only
         return {name: self._html(f"parts/{name}.html", fleet=found, drawings=drawings) for name in ("summary", "fleet")}
+
+    def _drift(self, topic: Topic, *, wait_s: float = 0.0) -> dict[str, str]:
+        page = self._reader.drift(topic.route, topic.version, topic.slice, wait_s=wait_s)
+        return {part: self._html(f"parts/{part}.html", page=page) for part in ("drift-headline", "drift-features")}
 
     def _route(self, topic: Topic, limit: int) -> dict[str, str]:
         name = topic.route

@@ -71,6 +71,7 @@ class Console:
             Route(FLEET, self._fleet),
             Route("/console/routes/{name}", self._route),
             Route("/console/routes/{name}/at", self._at),
+            Route("/console/routes/{name}/drift", self._drift),
             Route("/console/events", self._events),
             Route("/console/static/{name}", self._static),
         ]
@@ -96,6 +97,7 @@ class Console:
     def close(self) -> None:
         """End the streams of open pages; called by the event loop of the server."""
         self._live.close()
+        self._reader.close()
 
     # Pages are made on threads: the store may be slow, and the event loop answers gateways.
 
@@ -114,6 +116,9 @@ class Console:
     def _at(self, request: Request) -> Response:
         asked = request.query_params.get("time", "")
         return _page(self._fragments.at(_name(request), asked, self._seen(request)))
+
+    def _drift(self, request: Request) -> Response:
+        return _page(self._fragments.drift(_drift_topic(_name(request), request), self._seen(request)))
 
     def _seen(self, request: Request) -> Seen:
         session = self._acting.session(request) if self._acting is not None else None
@@ -188,6 +193,8 @@ class Console:
         if name:
             _require_short(name)
             await run_in_threadpool(self._reader.exists, name)
+        if name and "drift" in request.query_params:
+            return Stream(self._live, _drift_topic(name, request))
         may_act = self._acting is not None and self._acting.session(request) is not None
         return Stream(self._live, Topic(name, bool(name) and may_act and "acts" in request.query_params))
 
@@ -218,6 +225,11 @@ def _name(request: Request) -> str:
     name = str(request.path_params["name"])
     _require_short(name)
     return name
+
+
+def _drift_topic(name: str, request: Request) -> Topic:
+    version, of_slice = (request.query_params.get(one, "")[:MAX_SHOWN_PATH] for one in ("version", "slice"))
+    return Topic(name, drift=True, version=version, slice=of_slice)
 
 
 def _require_short(name: str) -> None:

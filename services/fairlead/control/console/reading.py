@@ -23,15 +23,18 @@ from fairlead.contracts.table import Table
 from fairlead.contracts.window import Window
 from fairlead.control.api import ApiStore, LoopHealth
 from fairlead.control.console.acts import Act, acts
+from fairlead.control.console.drift import DriftPage, drift_page
 from fairlead.control.console.fleet import Fleet, fleet
 from fairlead.control.console.memo import Memo
 from fairlead.control.console.place import Place
 from fairlead.control.console.route import RoutePage, route_page
 from fairlead.control.console.timeline import Entry, entry, timeline
+from fairlead.control.drift import DriftReadings, Read
 from fairlead.rollout.policy.settings import strategy_in_force
 from fairlead.store.statuses import shown_statuses
 from fairlead.views import evidence_svg
 from fairlead.views.attempt import Attempt, attempts
+from fairlead.views.drift import VersionDrift, version_drifts
 
 SHOWN, MOST_SHOWN = 20, 200
 """How many revisions a page shows, and how many it can be asked for."""
@@ -63,6 +66,15 @@ class Load(Protocol):
     def recent(self, namespace: str, model: str) -> Sequence[float]: ...  # noqa: D102
 
 
+class Drift(Protocol):
+    """What the instances of a model have counted for drift."""
+
+    count: int
+
+    def of(self, model: str, *, wait_s: float = 0.0) -> Read: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
 class Unwatched:
     """Nothing is known."""
 
@@ -83,18 +95,25 @@ class Reader:
         place: Place,
         *,
         load: Load | None = None,
+        drift: Drift | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._loop, self.place = store, loop, place
         self._load: Load = load or Unwatched()
+        self._drift: Drift = drift or DriftReadings(store.instances)
         self._clock, self._monotonic = clock, monotonic
         self._revisions: Memo[Sequence[Revision]] = Memo()
         self._drawings: Memo[str] = Memo()
+        self._drifts: Memo[Sequence[VersionDrift]] = Memo()
+
+    def close(self) -> None:
+        """Ask no more instances."""
+        self._drift.close()
 
     def change_token(self) -> object:
         """Differs from the last one if anything that a page shows may have changed, but for running times."""
-        return self._store.change_token(), self.notice(), self._load.readings
+        return self._store.change_token(), self.notice(), self._load.readings, self._drift.count
 
     def notice(self) -> str:
         """Why everything that is shown may be old; empty while the loop turns."""
@@ -160,6 +179,21 @@ class Reader:
             return evidence_svg.draw(thinned(counted)) if counted is not None else ""
 
         return self._drawings.get(name, newest, draw)
+
+    def drift(self, name: str, version: str = "", of_slice: str = "", *, wait_s: float = 0.0) -> DriftPage:
+        """The page of a version's drift, by default stable's. Raises NotFound.
+
+        It is of the last reading; `wait_s` is how long a new one is waited for if that is old.
+        """
+        self._exists(name)
+        head = self._store.head(name)
+        read = self._drift.of(self._model(name), wait_s=wait_s)
+        made_of = read.number, head.hash if head is not None else ""
+        table = head.table if head is not None else None
+        versions = self._drifts.get(
+            name, made_of, lambda _: version_drifts(table, read.versions, is_known=bool(read.number))
+        )
+        return drift_page(name, versions, version, of_slice)
 
     def timeline(self, name: str, limit: int = SHOWN) -> Sequence[Entry]:
         """The newest revisions of a model, also of one that was removed. Raises NotFound if there never was one."""

@@ -20,12 +20,12 @@ function retitle() {
 function replace(name, html) {
   const part = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
   if (!part || part.innerHTML === html) return;
-  // A person keeps the place where they are: the focus, what is folded open, and how far it is scrolled.
+  // A person keeps the place where they are: the focus, what they folded or unfolded, and how far it is scrolled.
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
-  const open = [...part.querySelectorAll("details[open]")].map((one) => one.id);
+  const folded = [...part.querySelectorAll("details")].filter((one) => one.open !== ("opened" in one.dataset));
   const scrolled = [...part.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
   part.innerHTML = html;
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const { id, open } of folded) document.getElementById(id)?.toggleAttribute("open", open);
   part.querySelectorAll(".scroll").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   if (name === "acts") changed = performance.now();
