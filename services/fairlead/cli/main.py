@@ -45,6 +45,7 @@ COMMANDS = {
     "check-pool": "Show the nodes of a model's pods, and why one waits.",
     "doctor": "Show what is missing or misconfigured, and what to do.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
+    "drift": "Show whether live rows are as the reference, and which moved.",
     "predict": "Send rows or an image to a model through the gateway.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # started by `up` and by the chart; hidden
