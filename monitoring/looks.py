@@ -26,7 +26,7 @@ def heat(watch: float, act: float) -> Json:
 
 
 def words(**colours: str) -> Json:
-    """Words for the values 0 and 1 with their colours: `words(good="green", bad="red")`."""
+    """Words for the values 0, 1 and so on with their colours: `words(good="green", bad="red")`."""
     options = {
         str(value): {"text": word, "color": colour, "index": value}
         for value, (word, colour) in enumerate(colours.items())
@@ -41,6 +41,22 @@ def columns(names: Mapping[str, str], *hidden: str) -> tuple[Json, ...]:
     return ({"id": "merge", "options": {}}, {"id": "organize", "options": organize})
 
 
-def matrix(down: str, across: str) -> Json:
-    """A table of one query: a line for each value of one label, a column for each of the other."""
-    return {"id": "groupingToMatrix", "options": {"rowField": down, "columnField": across, "valueField": "Value"}}
+def column(name: str, unit: str, decimals: int | None = None) -> Json:
+    """The unit of one column of a table."""
+    places = [] if decimals is None else [{"id": "decimals", "value": decimals}]
+    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}, *places]}
+
+
+def matrix(down: str, across: str) -> tuple[Json, ...]:
+    """A table of one query: a line for each value of one label, in their order, a column for each of the other.
+
+    Prometheus has no order of its own.
+    """
+    grouped = {"rowField": down, "columnField": across, "valueField": "Value"}
+    order = {"fields": {}, "sort": [{"field": corner(down, across)}]}
+    return ({"id": "groupingToMatrix", "options": grouped}, {"id": "sortBy", "options": order})
+
+
+def corner(down: str, across: str) -> str:
+    """What Grafana calls the first column of a matrix."""
+    return f"{down}\\{across}"

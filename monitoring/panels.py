@@ -38,6 +38,7 @@ class Panel:
     height: int = 8
     options: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[Json, ...] = ()
     transformations: tuple[Json, ...] = ()
 
 
@@ -100,19 +101,18 @@ def to_json(dashboard: Dashboard, others: Sequence[Dashboard]) -> Json:
 
 
 def _placed(rows: Sequence[Row]) -> Iterator[Json]:
-    """Panels side by side while they fit, each row below the one before."""
+    """Each row below the one before, and its panels as high up as they fit, those further left first."""
     top, number = 0, 0
     for row in rows:
         number += 1
         yield {"id": number, "type": "row", "title": row.title, "collapsed": False, "gridPos": _at(0, top, WIDTH, 1)}
-        top, left, height = top + 1, 0, 0
+        used = [top + 1] * WIDTH
         for panel in row.panels:
-            if left + panel.width > WIDTH:
-                top, left, height = top + height, 0, 0
             number += 1
-            yield {"id": number, **_panel(panel), "gridPos": _at(left, top, panel.width, panel.height)}
-            left, height = left + panel.width, max(height, panel.height)
-        top += height
+            y, x = min((max(used[at : at + panel.width]), at) for at in range(WIDTH - panel.width + 1))
+            used[x : x + panel.width] = [y + panel.height] * panel.width
+            yield {"id": number, **_panel(panel), "gridPos": _at(x, y, panel.width, panel.height)}
+        top = max(used)
 
 
 def _at(x: int, y: int, w: int, h: int) -> Json:
@@ -120,12 +120,16 @@ def _at(x: int, y: int, w: int, h: int) -> Json:
 
 
 def _panel(panel: Panel) -> Json:
+    defaults = {"unit": panel.unit, **_DEFAULTS[panel.kind], **panel.defaults}
+    if panel.kind == "timeseries" and "thresholds" in defaults:
+        # Without this Grafana draws no threshold beside lines.
+        defaults["custom"] = {**defaults["custom"], "thresholdsStyle": {"mode": "dashed"}}
     return {
         "type": panel.kind,
         "title": panel.title,
         "description": panel.description,
         "datasource": DATASOURCE,
-        "fieldConfig": {"defaults": {"unit": panel.unit, **_DEFAULTS[panel.kind], **panel.defaults}, "overrides": []},
+        "fieldConfig": {"defaults": defaults, "overrides": list(panel.overrides)},
         "options": {**_OPTIONS[panel.kind], **panel.options},
         "targets": [_target(panel, at, query) for at, query in enumerate(panel.queries)],
         **({"transformations": list(panel.transformations)} if panel.transformations else {}),
@@ -208,7 +212,11 @@ _OPTIONS: Mapping[Kind, Json] = {
     },
     "stat": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none"},
     "table": {"showHeader": True},
-    "state-timeline": {"showValue": "never", "mergeValues": True, "legend": {"showLegend": False}},
+    "state-timeline": {
+        "showValue": "never",
+        "mergeValues": True,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+    },
     "heatmap": {
         "calculate": False,
         "cellGap": 0,

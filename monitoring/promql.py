@@ -77,6 +77,11 @@ def of_version(
     return total(expression, *IDENTITY, *labels)
 
 
+def of_gauge(metric: Metric, *labels: str, **matchers: str) -> str:
+    """The sum of a gateway's gauge, by namespace, model, version and further labels, as in `of_version`."""
+    return of_version(metric, "", "", *labels, over=lambda selector, _: selector, **matchers)
+
+
 def of_cluster(metric: Metric, window: str, *, role: Role) -> str:
     """The same of a counter whose series have only the name of the cluster: `split~default~iris~1_1_0`."""
     expression = total(rate(series(metric, envoy_cluster_name=f"~{role}~.*"), window), "envoy_cluster_name")

@@ -17,8 +17,9 @@ OF_FEATURE = {**OF_VERSION, "feature": "$feature", "slice": ""}
 """One feature of all rows, and no pattern: `x[0]` is the name of one."""
 
 
-def variables(records: Records, *names: str) -> tuple[Variable, ...]:
-    """The choices with these names; each one narrows those after it."""
+def variables(records: Records, *names: str, one: tuple[str, ...] = ()) -> tuple[Variable, ...]:
+    """The choices with these names; each one narrows those after it. Of those in `one` only one value can be chosen:
+    a dashboard whose lines are called by their version would mix two models up."""
     weight = control_telemetry.CONTROL_WEIGHT
     found = {
         "namespace": f"label_values({series(control_telemetry.CONTROL_LEADER)}, namespace)",
@@ -26,7 +27,7 @@ def variables(records: Records, *names: str) -> tuple[Variable, ...]:
         "version": f"label_values({chosen(records.requests, **OF_MODEL)}, version)",
         "feature": f"label_values({chosen(records.drift[0].reference.rows, **OF_VERSION)}, feature)",
     }
-    return tuple(Variable(name, found[name], several=name != "feature") for name in names)
+    return tuple(Variable(name, found[name], several=name not in one) for name in names)
 
 
 def chosen(record: str, **matchers: str) -> str:

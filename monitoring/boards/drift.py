@@ -6,7 +6,7 @@ from fairlead.contracts import drift_telemetry, telemetry
 from monitoring.boards.choices import OF_FEATURE, OF_VERSION, STEP, chosen, releases, variables
 from monitoring.boards.quality import quality
 from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
-from monitoring.looks import PERCENT, heat, matrix, red_from
+from monitoring.looks import PERCENT, corner, heat, matrix, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import rate, series, total
 from monitoring.recording import Records
@@ -25,7 +25,7 @@ def board(records: Records) -> Dashboard:
         "fairlead-drift",
         "Fairlead / Drift",
         "How far inputs and answers of each version are from the reference, and whether that is more than chance.",
-        variables(records, "namespace", "model", "version", "feature"),
+        variables(records, "namespace", "model", "version", "feature", one=("namespace", "model", "feature")),
         (
             Row(
                 "All features",
@@ -39,7 +39,7 @@ def board(records: Records) -> Dashboard:
                         width=12,
                         height=12,
                         defaults=heat(settings.answer_floor, settings.input_floor),
-                        transformations=(matrix("feature", "version"),),
+                        transformations=matrix("feature", "version"),
                     ),
                     _answers(short, long, shorter, longer),
                     Panel(
@@ -84,8 +84,8 @@ def board(records: Records) -> Dashboard:
                         kind="barchart",
                         width=12,
                         height=10,
-                        options={"xField": "bin\\shown"},
-                        transformations=(matrix("bin", "shown"),),
+                        options={"xField": corner("bin", "shown")},
+                        transformations=matrix("bin", "shown"),
                     ),
                     Panel(
                         "Missing values",
@@ -153,6 +153,7 @@ def board(records: Records) -> Dashboard:
                             Query(_flow(drift_telemetry.MODEL_DRIFT_SKIPPED), f"{_VERSION} skipped"),
                             Query(_flow(drift_telemetry.MODEL_DRIFT_FAILED), f"{_VERSION} failed"),
                         ),
+                        "rowsps",
                         width=12,
                     ),
                     Panel(
@@ -197,7 +198,7 @@ def _slices(short: DriftRecords, window: str, settings: Drift) -> Row:
                 width=12,
                 height=10,
                 defaults=heat(settings.answer_floor, settings.input_floor),
-                transformations=(matrix("feature", "slice"),),
+                transformations=matrix("feature", "slice"),
             ),
             Panel(
                 "The chosen feature in each slice",

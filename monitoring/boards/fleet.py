@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from fairlead.contracts import control_telemetry, drift_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from monitoring.boards.choices import NAMESPACE, STEP, chosen, releases, variables
-from monitoring.looks import PERCENT, columns, heat, red_from
+from monitoring.boards.choices import NAMESPACE, OF_MODEL, STEP, chosen, releases, variables
+from monitoring.looks import PERCENT, column, columns, heat, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.recording import MODEL, Records
+
+_ALERTS = 'ALERTS{alertname=~"Fairlead.*",alertstate="firing",severity!="info",namespace=~"$namespace",model=~"$model"}'
+"""The alerts of what is chosen. Those of the platform have no model, and are there while all models are."""
 
 
 def board(records: Records) -> Dashboard:
     """The dashboard."""
     settings = records.settings
     model = "{{namespace}}/{{model}}"
-    requests = total(chosen(records.requests, **NAMESPACE), *MODEL)
+    requests = total(chosen(records.requests, **OF_MODEL), *MODEL)
     slowest = max(settings.quantiles)
     p = f"p{slowest * 100:g}"
     burn = settings.burns[0].long
     down, degraded = (
-        largest(series(metric, **NAMESPACE), *MODEL)
+        largest(series(metric, **OF_MODEL), *MODEL)
         for metric in (control_telemetry.CONTROL_DOWN, control_telemetry.CONTROL_DEGRADED)
     )
-    failing = chosen(records.burnt[settings.window], **NAMESPACE)
-    latency = f"max by (namespace, model) ({chosen(records.latency[slowest], **NAMESPACE)})"
-    rollouts = largest(series(control_telemetry.CONTROL_STEP, **NAMESPACE), *MODEL)
+    failing = chosen(records.burnt[settings.window], **OF_MODEL)
+    latency = f"max by (namespace, model) ({chosen(records.latency[slowest], **OF_MODEL)})"
+    rollouts = largest(series(control_telemetry.CONTROL_STEP, **OF_MODEL), *MODEL)
     return Dashboard(
         "fairlead-fleet",
         "Fairlead / Fleet",
         "All models: who serves, how much, how well and how fast.",
-        variables(records, "namespace"),
+        variables(records, "namespace", "model"),
         (
             Row(
                 "Now",
@@ -43,7 +46,7 @@ def board(records: Records) -> Dashboard:
                     _count(
                         "Firing alerts",
                         "Alerts of Fairlead that fire now.",
-                        'count(ALERTS{alertname=~"Fairlead.*",alertstate="firing",severity!="info"}) or vector(0)',
+                        f"count({_ALERTS}) or vector(0)",
                     ),
                 ),
             ),
@@ -58,7 +61,7 @@ def board(records: Records) -> Dashboard:
                             Query(failing, "failed"),
                             Query(latency, "latency"),
                             Query(
-                                total(series(control_telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL),
+                                total(series(control_telemetry.CONTROL_READY, role="stable", **OF_MODEL), *MODEL),
                                 "ready",
                             ),
                         ),
@@ -66,12 +69,13 @@ def board(records: Records) -> Dashboard:
                         width=24,
                         transformations=columns(
                             {
-                                "Value #A": "requests/s",
+                                "Value #A": "requests",
                                 "Value #B": "failed",
-                                "Value #C": f"{p} (s)",
+                                "Value #C": p,
                                 "Value #D": "ready instances",
                             }
                         ),
+                        overrides=(column("requests", "reqps", 1), column("failed", PERCENT), column(p, "s")),
                     ),
                 ),
             ),
@@ -89,7 +93,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Error budget",
                         f"How fast it burns, over {burn}. At 1 it lasts exactly as long as planned.",
-                        (Query(f"{chosen(records.burnt[burn], **NAMESPACE)} / {settings.budget:g}", model),),
+                        (Query(f"{chosen(records.burnt[burn], **OF_MODEL)} / {settings.budget:g}", model),),
                         defaults=red_from(1),
                     ),
                     Panel(
@@ -118,7 +122,7 @@ def board(records: Records) -> Dashboard:
                         "Instances of stable that are ready.",
                         (
                             Query(
-                                total(series(control_telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL),
+                                total(series(control_telemetry.CONTROL_READY, role="stable", **OF_MODEL), *MODEL),
                                 model,
                             ),
                         ),
@@ -135,7 +139,7 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(
                                 f"count by ({', '.join(IDENTITY)}, format, artifact, fairlead) "
-                                f"({series(telemetry.MODEL_INFO, **NAMESPACE)})",
+                                f"({series(telemetry.MODEL_INFO, **OF_MODEL)})",
                                 "processes",
                             ),
                         ),
@@ -146,14 +150,14 @@ def board(records: Records) -> Dashboard:
                 ),
             ),
         ),
-        (releases(**NAMESPACE),),
+        (releases(**OF_MODEL),),
     )
 
 
 def _drift(records: Records) -> Row:
     """Which inputs and answers have moved most, and which versions do not say."""
     window, _ = records.settings.drift.windows[0]
-    served = f"max by ({', '.join(IDENTITY)}) ({series(telemetry.MODEL_INFO, **NAMESPACE)})"
+    served = f"max by ({', '.join(IDENTITY)}) ({series(telemetry.MODEL_INFO, **OF_MODEL)})"
     profiles = f"on ({', '.join(IDENTITY)}) {series(drift_telemetry.MODEL_PROFILE_INFO, kind='given')}"
     return Row(
         "Drift",
@@ -161,7 +165,7 @@ def _drift(records: Records) -> Row:
             Panel(
                 "Largest PSI",
                 f"The ten features that are farthest from their reference, over {window}.",
-                (Query(f"topk(10, {chosen(records.drift[0].psi, **NAMESPACE)})", "PSI"),),
+                (Query(f"topk(10, {chosen(records.drift[0].psi, **OF_MODEL)})", "PSI"),),
                 kind="table",
                 width=12,
                 defaults=heat(records.settings.drift.answer_floor, records.settings.drift.input_floor),

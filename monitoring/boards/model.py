@@ -8,7 +8,7 @@ from fairlead.contracts.telemetry import Metric
 from monitoring.boards.choices import NAMESPACE, OF_MODEL, OF_VERSION, STEP, chosen, mean, releases, variables
 from monitoring.looks import PERCENT
 from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.promql import USERS, rate, series, total
+from monitoring.promql import of_gauge, rate, series, total
 from monitoring.recording import Records
 
 
@@ -35,7 +35,7 @@ def board(records: Records) -> Dashboard:
         "fairlead-model",
         "Fairlead / Model",
         "One model by version: traffic, errors and latency at the gateway, and where the time goes in the services.",
-        variables(records, "namespace", "model", "version"),
+        variables(records, "namespace", "model", "version", one=("namespace", "model")),
         (
             Row(
                 "What users get",
@@ -119,15 +119,15 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(chosen(records.in_flight, **OF_VERSION), f"{version} service"),
                             Query(
-                                "sum by (fairlead_version) ("
-                                + series(
-                                    gateway.GATEWAY_ACTIVE,
-                                    fairlead_role=USERS,
-                                    fairlead_namespace="~$namespace",
-                                    fairlead_model="~$model",
-                                )
-                                + ")",
-                                "{{fairlead_version}} gateway",
+                                total(
+                                    of_gauge(
+                                        gateway.GATEWAY_ACTIVE,
+                                        fairlead_namespace="~$namespace",
+                                        fairlead_model="~$model",
+                                    ),
+                                    "version",
+                                ),
+                                f"{version} gateway",
                             ),
                         ),
                     ),
@@ -164,6 +164,7 @@ def board(records: Records) -> Dashboard:
                         "Rows",
                         "Rows per second by outcome.",
                         (Query(flow(telemetry.MODEL_ROWS, "outcome"), f"{version} {{{{outcome}}}}"),),
+                        "rowsps",
                     ),
                 ),
             ),

@@ -7,13 +7,12 @@ from fairlead.contracts import gateway_telemetry as gateway
 from monitoring.boards.choices import NAMESPACE, STEP, quantile, variables
 from monitoring.looks import red_from, words
 from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.promql import largest, rate, series, total
+from monitoring.promql import largest, of_gauge, rate, series, total
 from monitoring.recording import MODEL, Records
 
 
 def board(records: Records) -> Dashboard:
     """The dashboard."""
-    version = ("fairlead_model", "fairlead_version")
     up = 'max by (namespace, fairlead_process, instance) (up{fairlead_process!="",namespace=~"$namespace"})'
     return Dashboard(
         "fairlead-platform",
@@ -87,10 +86,9 @@ def board(records: Records) -> Dashboard:
                             Query(
                                 total(
                                     rate(series(control_telemetry.CONTROL_XDS_ANSWERS, **NAMESPACE), STEP),
-                                    "kind",
                                     "answer",
                                 ),
-                                "{{kind}} {{answer}}",
+                                "{{answer}}",
                             ),
                         ),
                         "reqps",
@@ -173,12 +171,12 @@ def board(records: Records) -> Dashboard:
                         "Instances that get requests, and those that get none because they failed, by version.",
                         (
                             Query(
-                                total(series(gateway.GATEWAY_HEALTHY, fairlead_role="split", **NAMESPACE), *version),
-                                "{{fairlead_model}} {{fairlead_version}} healthy",
+                                of_gauge(gateway.GATEWAY_HEALTHY, fairlead_role="split", **NAMESPACE),
+                                "{{namespace}}/{{model}} {{version}} healthy",
                             ),
                             Query(
-                                total(series(gateway.GATEWAY_EJECTED, fairlead_role="split", **NAMESPACE), *version),
-                                "{{fairlead_model}} {{fairlead_version}} ejected",
+                                of_gauge(gateway.GATEWAY_EJECTED, fairlead_role="split", **NAMESPACE),
+                                "{{namespace}}/{{model}} {{version}} ejected",
                             ),
                         ),
                     ),

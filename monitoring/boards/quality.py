@@ -60,7 +60,7 @@ def quality(records: Records) -> Row:
                 (Query(f"sum by (predicted, truth) ({chosen(real.cells, **OF_VERSION)})", "labels"),),
                 kind="table",
                 options={"showHeader": True},
-                transformations=(matrix("predicted", "truth"),),
+                transformations=matrix("predicted", "truth"),
             ),
             Panel(
                 "Error",
@@ -80,6 +80,7 @@ def quality(records: Records) -> Row:
                 "Labels",
                 "Labels per second by what became of them. Only those that are counted are in the other panels.",
                 (Query(flow, f"{_VERSION} {{{{outcome}}}}"),),
+                "cps",
             ),
             Panel(
                 "Coverage",

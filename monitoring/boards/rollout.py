@@ -9,6 +9,9 @@ from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import largest, series, total
 from monitoring.recording import MODEL, Records
 
+_BAD, _NEITHER = "Degraded|Conflict", "Progressing|Paused"
+"""The conditions that are bad while they hold, and those that are neither good nor bad. The others are good."""
+
 
 def board(records: Records) -> Dashboard:
     """The dashboard."""
@@ -67,22 +70,17 @@ def board(records: Records) -> Dashboard:
                     ),
                     Panel(
                         "Conditions",
-                        "The conditions of the route. What is false says why.",
+                        "The conditions of the route, and why they are as they are. What is orange is not as it should "
+                        "be.",
                         (
-                            Query(
-                                largest(
-                                    series(control_telemetry.CONTROL_CONDITION, **OF_MODEL),
-                                    "model",
-                                    "condition",
-                                    "reason",
-                                ),
-                                "{{model}} {{condition}}: {{reason}}",
-                            ),
+                            _conditions(f"!~{_BAD}|{_NEITHER}"),
+                            _conditions(f"~{_BAD}", "1 - "),
+                            _conditions(f"~{_NEITHER}", "2 + "),
                         ),
                         kind="state-timeline",
                         width=12,
                         height=10,
-                        defaults=words(false="orange", true="green"),
+                        defaults=words(bad="orange", good="green", no="super-light-blue", yes="blue"),
                     ),
                 ),
             ),
@@ -204,6 +202,15 @@ def board(records: Records) -> Dashboard:
             ),
         ),
         (releases(**OF_MODEL),),
+    )
+
+
+def _conditions(which: str, before: str = "") -> Query:
+    """Some of the conditions. `before` makes 0 and 1 what they mean: 0 bad, 1 good, 2 no, 3 yes."""
+    found = series(control_telemetry.CONTROL_CONDITION, condition=which, **OF_MODEL)
+    return Query(
+        f"{before}{largest(found, 'model', 'condition', 'reason')}",
+        "{{model}} {{condition}}: {{reason}}",
     )
 
 

@@ -18,7 +18,7 @@ from fairlead.rollout.analysis import prometheus_stats
 from monitoring.__main__ import main, outputs
 from monitoring.alerting import alerts
 from monitoring.boards import dashboards
-from monitoring.panels import WIDTH, Dashboard, queries
+from monitoring.panels import WIDTH, Dashboard, Json, queries
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
@@ -47,7 +47,7 @@ def test_a_dashboard_keeps_its_uid_because_links_name_it() -> None:
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
 def test_every_panel_has_a_description_and_no_two_overlap(board: Dashboard) -> None:
-    document = json.loads(outputs()[ROOT / "monitoring" / "dashboards" / f"{board.uid}.json"])
+    document = _document(board)
     taken: set[tuple[int, int]] = set()
     for panel in document["panels"]:
         at = panel["gridPos"]
@@ -63,6 +63,66 @@ def test_every_panel_has_a_description_and_no_two_overlap(board: Dashboard) -> N
 def test_a_query_uses_only_the_choices_of_its_dashboard(board: Dashboard) -> None:
     known = {one.name for one in board.variables} | {"__rate_interval"}
     assert {name for _, query in queries(board) for name in re.findall(r"\$([a-z_]\w*)", query.expression)} <= known
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_links_lead_to_all_other_dashboards_and_keep_the_choices_and_the_time(board: Dashboard) -> None:
+    links = _document(board)["links"]
+    assert [one["url"] for one in links] == [f"/d/{one.uid}" for one in BOARDS if one != board]
+    assert [one["title"] for one in links if not (one["includeVars"] and one["keepTime"])] == []
+
+
+def test_every_dashboard_has_the_choices_of_what_it_shows() -> None:
+    assert {one.uid.removeprefix("fairlead-"): [each.name for each in one.variables] for one in BOARDS} == {
+        "fleet": ["namespace", "model"],
+        "model": ["namespace", "model", "version"],
+        "drift": ["namespace", "model", "version", "feature"],
+        "rollout": ["namespace", "model"],
+        "capacity": ["namespace", "model", "version"],
+        "platform": ["namespace"],
+    }
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_the_choices_begin_with_the_data_source_and_with_all_values_where_several_can_be_chosen(
+    board: Dashboard,
+) -> None:
+    source, *others = _document(board)["templating"]["list"]
+    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
+    for one, variable in zip(others, board.variables, strict=True):
+        assert one["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert (one["multi"], one["includeAll"]) == (variable.several, variable.several)
+        assert (one["allValue"], one["current"].get("value")) == (
+            (".*", ["$__all"]) if variable.several else (None, None)
+        )
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_a_choice_is_a_pattern_where_several_values_can_be_chosen(board: Dashboard) -> None:
+    several = [one.name for one in board.variables if one.several]
+    asked = [query.expression for _, query in queries(board)] + [one.values for one in board.variables]
+    found = {(name, how) for text in asked for how, name in re.findall(r'(=~?)"\$(\w+)"', text) if name in several}
+    assert found <= {(name, "=~") for name in several}
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_lines_that_are_called_by_their_version_are_those_of_one_model(board: Dashboard) -> None:
+    """Versions of two models have the same names."""
+    one_model = any(one.name == "model" and not one.several for one in board.variables)
+    by_version = {query.legend for _, query in queries(board) if "{{version}}" in query.legend}
+    assert [legend for legend in by_version if not (one_model or "{{model}}" in legend)] == []
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_limits_of_lines_are_drawn(board: Dashboard) -> None:
+    found = [one["fieldConfig"]["defaults"] for one in _document(board)["panels"] if one["type"] == "timeseries"]
+    styles = [one["custom"]["thresholdsStyle"] for one in found if "thresholds" in one]
+    assert styles == [{"mode": "dashed"}] * len(styles)
+
+
+def _document(board: Dashboard) -> Json:
+    found: Json = json.loads(outputs()[ROOT / "monitoring" / "dashboards" / f"{board.uid}.json"])
+    return found
 
 
 def test_every_name_in_a_query_is_declared_or_recorded() -> None:

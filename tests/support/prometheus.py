@@ -87,10 +87,12 @@ class Prometheus:
         """The result of a query now, or at a time in seconds. Raises ValueError if it is no valid query."""
         return self._result("query", query=query, **({} if at is None else {"time": at}))
 
-    def query_range(self, query: str, seconds: float) -> list[dict[str, Any]]:
-        """The result of a query over the last seconds, every second."""
-        now = time.time()
-        return self._result("query_range", query=query, start=now - seconds, end=now, step=1)
+    def query_range(
+        self, query: str, seconds: float, end: float | None = None, step: float = 1
+    ) -> list[dict[str, Any]]:
+        """The result of a query over the last seconds, or those before `end`, every `step` seconds."""
+        until = time.time() if end is None else end
+        return self._result("query_range", query=query, start=until - seconds, end=until, step=step)
 
     def _result(self, page: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = self._client.get(f"/api/v1/{page}", params=parameters).json()
