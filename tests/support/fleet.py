@@ -45,9 +45,9 @@ class Place:
         return f"{self.environment}:{self.model}"
 
 
-def script(*arguments: str, folder: Path = FLEET) -> str:
+def script(*arguments: str, folder: Path = FLEET, charts: Path = ROOT / "charts") -> str:
     """What `k8s/fleet/fleet` prints. Raises CalledProcessError."""
-    known = {**os.environ, "HELM": find_helm(), "CHARTS": str(ROOT / "charts")}
+    known = {**os.environ, "HELM": find_helm(), "CHARTS": str(charts)}
     done = subprocess.run([folder / "fleet", *arguments], capture_output=True, text=True, check=True, env=known)
     return done.stdout
 
