@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from integration.formats.training import OF_FORMATS, train
 from support import environments
 
 
@@ -20,6 +21,15 @@ def libraries() -> list[Path]:
     for folder in found:
         environments.add(folder)
     return found
+
+
+@pytest.fixture(scope="session")
+def trained(libraries: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the examples that need no more than requirements/formats.txt."""
+    out = tmp_path_factory.mktemp("models")
+    for name in OF_FORMATS:
+        train(name, out, *libraries)
+    return out
 
 
 @pytest.fixture(scope="session")
