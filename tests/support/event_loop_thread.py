@@ -23,14 +23,14 @@ class Loop:
     """A handle to a running loop for other threads. Use `running_loop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
 
     def call(self, work: Coroutine[Any, Any, T], timeout_s: float = TIMEOUT_S) -> T:
         """Run a coroutine on the loop and return its result.
 
         Raises: TimeoutError, and the errors of the coroutine.
         """
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
 
 async def end_tasks() -> None:

@@ -20,6 +20,7 @@ from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.http.exchange import RequestTimer
+from fairlead.serving.inference.served import Served as Servable
 from fairlead.serving.settings import Settings
 
 
@@ -201,7 +202,7 @@ def _received(sent: Sequence[MutableMapping[str, Any]]) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def running(served: Served | None = None, settings: Settings | None = None) -> AsyncIterator[App]:
+async def running(served: Servable | None = None, settings: Settings | None = None) -> AsyncIterator[App]:
     """Run the service. The block starts when the model is loaded, or when loading has failed."""
     app = build_app(served or Served(), settings)
     async with app.lifespan():

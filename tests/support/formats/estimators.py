@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn for the format `skops`, each with rows and what scikit-learn itself answers to them."""
+"""Estimators of scikit-learn in each format that holds them, with rows and what scikit-learn itself answers to them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ STATED: Mapping[str, Any] = {"format": "skops", "inputs": INPUTS, "outputs": OUT
 
 
 def fitted(name: str) -> Any:
-    """`skops-line`: a pipeline, of types that skops trusts. `skops-forest`: trees, which it does not."""
+    """`FORMAT-line`: a pipeline, of types that skops trusts. `FORMAT-forest`: trees, which it does not."""
     made = {
-        "skops-line": sklearn.pipeline.make_pipeline(
+        "line": sklearn.pipeline.make_pipeline(
             sklearn.preprocessing.StandardScaler(), sklearn.linear_model.LogisticRegression()
         ),
-        "skops-forest": sklearn.ensemble.RandomForestClassifier(5, max_depth=3, random_state=0),
-    }[name]
+        "forest": sklearn.ensemble.RandomForestClassifier(5, max_depth=3, random_state=0),
+    }[name.partition("-")[2]]
     return made.fit(*load_iris(return_X_y=True))
 
 
@@ -44,5 +44,7 @@ def case(name: str, folder: Path) -> Case:
         rows = given["flower"]
         return as_rows({"label": estimator.predict(rows), "predict_proba": estimator.predict_proba(rows)})
 
-    stated = {**STATED, "trusted": [TREE]} if name == "skops-forest" else STATED
+    stated = {**STATED, "format": name.partition("-")[0]}
+    if name == "skops-forest":
+        stated["trusted"] = [TREE]
     return Case(stated, estimator, as_rows(arrays), arrays, own)
