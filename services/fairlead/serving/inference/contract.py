@@ -17,6 +17,7 @@ from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.inference import duplicates, memory, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds, Limits
+from fairlead.serving.inference.file_rows import FileRows
 from fairlead.serving.inference.positional import PositionalRows
 from fairlead.serving.inference.reading import Reader
 
@@ -63,6 +64,7 @@ class Contract:
         self.memory = memory.of_rows(self.row_type, one.core_schema)
         self._one = Reader(one, self.bounds)
         self._many: Reader[list[BaseModel]] = Reader(TypeAdapter(rows), self.bounds)
+        self._files = FileRows.of(self.row_type)
         self._instances: Reader[Any] = Reader(TypeAdapter(self.instances_type), self.bounds)
         # Used for every request: the functions that the adapters' methods call, without their handling of options.
         self._read_one = self._one.read
@@ -117,6 +119,8 @@ class Contract:
 
     def decode_objects(self, rows: Sequence[Any]) -> list[BaseModel]:
         """Decode rows that another protocol has made JSON values of. Raises Invalid, with the row's index in `loc`."""
+        if self._files is not None and (files := self._files.rows(rows)) is not None:
+            return files
         # Reading holds the interpreter, so many rows are not read in one call.
         parts = [pydantic_core.to_json(part, inf_nan_mode="constants", bytes_mode="base64") for part in slices(rows)]
         # An element of a tensor can be a text with JSON in it, whose keys nobody has counted.
