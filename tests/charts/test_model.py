@@ -228,6 +228,26 @@ def test_a_pod_has_workers_where_the_values_ask_for_them(serving: dict[str, Any]
     assert [one["value"] for one in environment if one["name"] == "FAIRLEAD_SERVING_WORKERS"] == expected
 
 
+def test_recorded_requests_have_a_volume_of_their_size_and_hidden_fields_are_a_list() -> None:
+    serving = {"recordShare": 0.01, "recordBytes": 10_000_000, "recordRedact": ["street", "name"]}
+    pod = render("model", with_workload(serving=serving)).of("Deployment")[0]["spec"]["template"]["spec"]
+    environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    assert environment["FAIRLEAD_SERVING_RECORD_SHARE"] == "0.01"
+    assert environment["FAIRLEAD_SERVING_RECORD_BYTES"] == "10000000"
+    assert environment["FAIRLEAD_SERVING_RECORD_REDACT"] == "street,name"
+    assert {"name": "recording", "mountPath": "/recording"} in pod["containers"][0]["volumeMounts"]
+    assert {"name": "recording", "emptyDir": {"sizeLimit": "11048576"}} in pod["volumes"]
+    assert environment["FAIRLEAD_SERVING_RECORD_DIR"] == "/recording"
+
+
+@pytest.mark.parametrize("serving", [{}, {"recordShare": 0}, {"recordShare": 0.5, "recordDir": "/claim"}])
+def test_there_is_no_volume_for_recorded_requests_without_a_share_or_with_a_folder(serving: dict[str, Any]) -> None:
+    pod = render("model", with_workload(serving=serving)).of("Deployment")[0]["spec"]["template"]["spec"]
+    assert "recording" not in {volume["name"] for volume in pod["volumes"]}
+    directories = [one["value"] for one in pod["containers"][0]["env"] if one["name"] == "FAIRLEAD_SERVING_RECORD_DIR"]
+    assert directories == ([serving["recordDir"]] if "recordDir" in serving else [])
+
+
 def test_notes_give_the_next_command_and_warn() -> None:
     plain = notes("model", IRIS)
     assert "kubectl -n default get modelroute iris --watch" in plain

@@ -26,6 +26,7 @@ DRIFT_VIEW = "the console and `fairlead drift`"
 READ_ELSEWHERE = {
     "fairlead_model_drift_bin_start": DRIFT_VIEW,
     "fairlead_model_traced_requests_total": PEOPLE,
+    "fairlead_model_recorded_requests_total": PEOPLE,
     "fairlead_model_load_seconds": PEOPLE,
     "fairlead_model_batching_enabled": PEOPLE,
     "process_virtual_memory_bytes": LIBRARY,

@@ -33,6 +33,7 @@ def test_no_other_name_looks_public() -> None:
         "local",
         "calibration",
         "optimization",
+        "replay",
         "cli",
         "views",
     }

@@ -28,8 +28,12 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 - {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
 {{- range $name, $value := $pod.serving }}
 {{- if not (kindIs "invalid" $value) }}
-- {name: FAIRLEAD_SERVING_{{ $name | snakecase | upper }}, value: {{ $value | toJson | trimAll "\"" | quote }}}
+{{- $text := kindIs "slice" $value | ternary ($value | join ",") ($value | toJson | trimAll "\"") }}
+- {name: FAIRLEAD_SERVING_{{ $name | snakecase | upper }}, value: {{ $text | quote }}}
 {{- end }}
+{{- end }}
+{{- if include "model.recordingBytes" $pod }}
+- {name: FAIRLEAD_SERVING_RECORD_DIR, value: /recording}
 {{- end }}
 {{- with .callTimeout }}
 - {name: FAIRLEAD_CALL_TIMEOUT_S, value: {{ . | quote }}}
@@ -44,6 +48,18 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 {{- end }}
 {{- end }}
 
+{{/*
+The size of the volume for recorded requests, in bytes; empty if the pod has none: (workload). A megabyte more than the
+recording needs, for folders and locks. With `recordDir` the recording is on a volume of the user.
+*/}}
+{{- define "model.recordingBytes" -}}
+{{- with .serving -}}
+{{- if and (gt (float64 (.recordShare | default 0)) 0.0) (not .recordDir) -}}
+{{ add (int64 (.recordBytes | default 67108864)) 1048576 }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The volumes of a pod: (list $ $version). */}}
 {{- define "model.volumes" -}}
 {{- $tls := (index . 0).Values.tls -}}
@@ -55,6 +71,10 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
     {{- with $pod.scratch.medium }}
     medium: {{ . }}
     {{- end }}
+{{- with include "model.recordingBytes" $pod }}
+- name: recording
+  emptyDir: {sizeLimit: {{ . | quote }}}
+{{- end }}
 {{- with $pod.sharedMemory }}
 - name: shared-memory
   emptyDir: {medium: Memory, sizeLimit: {{ . }}}

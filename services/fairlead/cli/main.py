@@ -26,6 +26,8 @@ COMMANDS = {
     "profile": "Build a model's reference profile for drift, or show it.",
     "calibrate": "Measure how much load an instance of a model answers in time.",
     "optimize": "Write a faster or smaller version that answers alike.",
+    "replay": "Send recorded requests again, and compare the answers.",
+    "recording": "Show which requests of models were recorded, or print them.",
     "diff": "Compare the types of two versions, as clients see them.",
     "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fairlead.cli.output import console, make_table, text
@@ -19,11 +19,16 @@ COLUMNS = ("", "ORIGINAL", "NEW", "")
 
 def show(found: Result) -> None:
     """Print the table, the fields, and the rows that differ most."""
-    parts: list[object] = [make_table(COLUMNS, _rows(found))]
+    parts: list[RenderableType] = [make_table(COLUMNS, _rows(found))]
     if found.compared is not None:
-        parts += [Text(), make_table(("FIELD", "SAME CLASS", "LARGEST", "MEAN", "RANGE"), _fields(found.compared))]
-        parts += [text(line) for line in _differing(found.compared)]
-    console().print(Group(*parts))  # type: ignore[arg-type]
+        parts += answers_of(found.compared)
+    console().print(Group(*parts))
+
+
+def answers_of(found: Compared) -> list[RenderableType]:
+    """The fields of the answers, and the rows that differ most."""
+    fields = make_table(("FIELD", "SAME CLASS", "LARGEST", "MEAN", "RANGE"), _fields(found))
+    return [Text(), fields, *(text(line) for line in _differing(found))]
 
 
 def _rows(found: Result) -> Iterator[tuple[str, ...]]:

@@ -110,6 +110,15 @@ class Batching(_Strict):
     """How many priorities a request may have. 1: requests have none."""
 
 
+class Recording(_Strict):
+    """What of requests must not be recorded, if a service records them (docs/recording.md): fields by name."""
+
+    redact: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """Fields that are left out."""
+    hash: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """Texts of which a hash is recorded."""
+
+
 class Labels(_Strict):
     """How the scores of an output become the labels with the highest ones."""
 
@@ -217,6 +226,7 @@ class Manifest(_Strict):
     batching: Batching = Batching()
     golden: RelativePath | None = None
     profile: RelativePath | None = None
+    recording: Recording = Recording()
     built_with: dict[str, str] = Field(default_factory=dict)
     """The library versions that wrote the artifact, by their names on PyPI (`scikit-learn: 1.9.1`)."""
     version_skew: Literal["refuse", "warn"] = "refuse"

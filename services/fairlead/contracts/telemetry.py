@@ -149,6 +149,13 @@ MODEL_TRACED = _model(
     "Requests whose spans were sent to the collector of traces, or dropped",
     outcome=("sent", "dropped"),
 )
+MODEL_RECORDED = _model(
+    "recorded_requests_total",
+    "counter",
+    "requests",
+    "Requests that were chosen for the recording: written, or why they were not",
+    outcome=("written", "queue_full", "too_large", "not_json", "disk"),
+)
 
 # What this process is.
 MODEL_INFO = _model(
@@ -204,6 +211,7 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_OUT_OF_MEMORY,
     MODEL_PROCESS_RESTARTS,
     MODEL_TRACED,
+    MODEL_RECORDED,
     MODEL_INFO,
     MODEL_PHASE,
     MODEL_LOAD_SECONDS,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
+from fairlead.contracts import recording
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import log_files, ports
@@ -72,6 +73,9 @@ class Service:
             environment={
                 "FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S),
                 "FAIRLEAD_SERVING_FOLDER_SHA256": wanted.folder,
+                recording.RECORD_DIR: str(
+                    logs.parent.absolute() / recording.FOLDER / wanted.model / wanted.ref.version
+                ),
                 **(environment or {}),
             },
             on_start=self._started,

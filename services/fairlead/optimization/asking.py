@@ -11,7 +11,7 @@ from fairlead.calibration import arrivals
 from fairlead.calibration.load import Load, request, without_collections
 from fairlead.calibration.points import corrected, percentile
 from fairlead.calibration.service import Service
-from fairlead.local.probe import ask
+from fairlead.local.probe import Reply, ask
 from fairlead.optimization import timing
 from fairlead.optimization.answers import Asked, Failed
 
@@ -43,9 +43,16 @@ def listed(rows: Sequence[tuple[str, Row]], service: Service) -> list[Any]:
 
 
 def _answer(service: Service, body: Any) -> Any:
-    reply = ask(service.port, "POST", "/predict", json.dumps(body).encode(), timeout_s=ANSWER_S)
+    return answer_in(ask(service.port, "POST", "/predict", json.dumps(body).encode(), timeout_s=ANSWER_S))
+
+
+def answer_in(reply: Reply) -> Any:
+    """The JSON of a response to /predict; a Failed with its sentence if there is none."""
     if reply.status == 200:
-        return json.loads(reply.body)
+        try:
+            return json.loads(reply.body)
+        except ValueError:
+            return Failed(f"no JSON: {reply.body[:60].decode(errors='replace')!r}")
     try:
         why = json.loads(reply.body)["detail"]
     except (ValueError, KeyError, TypeError):

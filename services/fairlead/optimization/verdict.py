@@ -79,33 +79,33 @@ class Result:
             "accepted": not self.reasons,
             "reasons": [dataclasses.asdict(one) for one in self.reasons],
             "bounds": dataclasses.asdict(self.bounds),
-            "agreement": self._agreement(),
+            "agreement": agreement_json(self.compared) if self.compared is not None else None,
             "accuracy": dataclasses.asdict(self.accuracy) if self.accuracy else None,
             "times": _finite(dataclasses.asdict(self.times)) if self.times else None,
         }
 
-    def _agreement(self) -> dict[str, Any] | None:
-        if (found := self.compared) is None:
-            return None
-        return {
-            "rows": len(found.differences),
-            "unanswered_by_original": found.unanswered,
-            "share": found.agreement if found.differences else None,
-            "sure": found.sure,
-            "fields": [dataclasses.asdict(one) for one in found.fields],
-            "differ_most": [
-                {
-                    "name": one.asked.name,
-                    "field": one.field,
-                    "by": one.by if math.isfinite(one.by) else None,
-                    "agrees": one.agrees,
-                    "row": one.asked.row,
-                    "original": one.asked.original,
-                    "candidate": {"error": why.why} if isinstance(why := one.asked.candidate, Failed) else why,
-                }
-                for one in found.worst(WORST)
-            ],
-        }
+
+def agreement_json(found: Compared) -> dict[str, Any]:
+    """How answers agree, as a part of a document."""
+    return {
+        "rows": len(found.differences),
+        "unanswered_by_original": found.unanswered,
+        "share": found.agreement if found.differences else None,
+        "sure": found.sure,
+        "fields": [dataclasses.asdict(one) for one in found.fields],
+        "differ_most": [
+            {
+                "name": one.asked.name,
+                "field": one.field,
+                "by": one.by if math.isfinite(one.by) else None,
+                "agrees": one.agrees,
+                "row": one.asked.row,
+                "original": one.asked.original,
+                "candidate": {"error": why.why} if isinstance(why := one.asked.candidate, Failed) else why,
+            }
+            for one in found.worst(WORST)
+        ],
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from fairlead.serving.inference import admission, bounds, contract, dataplane, h
 from fairlead.serving.inference.batch import Batch
 from fairlead.serving.inference.served import NEVER_AGAIN, Served, StartAgain
 from fairlead.serving.inputs.fitted_settings import fitted
-from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, traces
+from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, recording, traces
 from fairlead.serving.observe.board import Board
 from fairlead.serving.observe.feedback import feedback_of
 from fairlead.serving.observe.service_totals import totals_of
@@ -114,7 +114,6 @@ class App:
         files = uploads.of(terms, manifest)
         of_uploads = files.decoders(terms) if files is not None else {}
         has_files = terms.memory.has_files
-        watcher = disconnects.DisconnectWatcher()
         reader = compared_fields.Reader(served.answer_type)
         self.answers = answers.AnswerRecords(reader, settings.answers_bytes, board.memory)
         receiving = body.Receiving(settings.queue_bytes)
@@ -122,10 +121,19 @@ class App:
         threads = min(MOST_DECODERS, cpu_quota.available()) if has_files else 1
         self._aside = side_thread.SideThread(settings.queue_bytes, threads)
         self.feedback = feedback_of(served, settings, board.memory)
-        self.grpc = self._grpc(tensors, settings)
+        recorder = self._recorder(served, settings, terms, board)
+        self.grpc = self._grpc(tensors, settings, recorder)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         # What every endpoint of this model has in common, over HTTP and for calls of gRPC.
-        shared = (self.plane, watcher, settings.max_body_bytes, self.answers, receiving, self._aside, manifest.version)
+        shared = (
+            self.plane,
+            disconnects.DisconnectWatcher(),
+            settings.max_body_bytes,
+            self.answers,
+            receiving,
+            self._aside,
+            manifest.version,
+        )
         endpoints: dict[str, endpoint.Endpoint] = {
             name: endpoint.Endpoint(
                 decode,
@@ -179,6 +187,7 @@ class App:
             meter=self.metrics,
             problem_counts=self.answers.problems,
             tracer=self._tracer,
+            recorder=recorder,
             has_cache=self.plane.keys is not None,
             others={grpc_calls.CONTENT_TYPE: exchange.Other(calls, grpc_calls.GrpcExchange, grpc_calls.PROTOCOL)},
         )
@@ -200,19 +209,31 @@ class App:
 
         return keep
 
+    def _recorder(
+        self, served: Served, settings: Settings, terms: contract.Contract, board: Board
+    ) -> recording.Recorder | None:
+        workers, count = board.memory.workers, self._count_recorded
+        return recording.recorder_of(served, settings, workers, terms.memory, terms.encode_many, count)
+
+    # Metrics belong to the event loop, and these are told on other threads.
     def _count_spans(self, outcome: otlp.Outcome, requests: int) -> None:
-        """Metrics belong to the event loop, and spans are sent on another thread."""
+        self._on_the_loop(self.metrics.spans_sent, outcome, requests)
+
+    def _count_recorded(self, outcomes: Mapping[recording.Outcome, int]) -> None:
+        self._on_the_loop(self.metrics.requests_recorded, outcomes)
+
+    def _on_the_loop(self, count: Callable[..., None], *what: Any) -> None:
         assert self._loop is not None  # no request was answered before the start
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self.metrics.spans_sent, outcome, requests)
+            self._loop.call_soon_threadsafe(count, *what)
 
-    def _grpc(self, tensors: interface.OpenInference, settings: Settings) -> Any:
+    def _grpc(self, tensors: interface.OpenInference, settings: Settings, recorder: recording.Recorder | None) -> Any:
         """The gRPC server, if there is to be one. Raises Unavailable without the packages that it needs."""
         if settings.grpc_port is None:
             return None
         module = _of_grpc("server", " Or leave `grpc_port` out.")
         admitted = admission.Admission(self.plane, self._aside)
-        return module.Server(tensors, self.plane, admitted, self.metrics, self.answers.problems, settings)
+        return module.Server(tensors, self.plane, admitted, self.metrics, self.answers.problems, settings, recorder)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer a request."""
@@ -230,6 +251,8 @@ class App:
         self._loop = asyncio.get_running_loop()
         if self._exporter is not None:
             self._exporter.start()
+        if self.envelope.recorder is not None:
+            self.envelope.recorder.start()
         try:
             if self.grpc is not None:
                 await self.grpc.start()
@@ -242,6 +265,8 @@ class App:
             self.drift.close()
             if self._exporter is not None:
                 self._exporter.close()
+            if self.envelope.recorder is not None:
+                self.envelope.recorder.close()
 
 
 def _of_grpc(name: str, or_else: str = "") -> Any:

@@ -114,6 +114,20 @@ class Settings(BaseModel):
     its key is there is not counted twice. It is used only as labels arrive. 0: the service takes no labels."""
     feedback_within_s: int = Field(default=30 * 86400, ge=1)
     """Seconds between an answer and its label. A later label is not counted: quality says how the model is now."""
+    record_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the requests that are recorded with their answers, decided by the request's id; 0.01 is 1 %. 0: none."""
+    record_dir: Path | None = None
+    """Folder of the recording; `fairlead up` and the chart set it. Only the service's own user can read what is in
+    it."""
+    record_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024, le=64 * 1024**3)
+    """Bytes of the files of the recording, of all workers together. The oldest requests are deleted for new ones."""
+    record_age_s: float = Field(default=7 * 86400.0, ge=1, le=365 * 86400)
+    """Seconds for which a recorded request is kept at most."""
+    record_redact: tuple[str, ...] = ()
+    """Fields of rows and answers that are not recorded, with commas between them."""
+    record_hash: tuple[str, ...] = ()
+    """Texts of rows and answers of which a hash is recorded, with commas between them. Equal texts have equal hashes
+    while a process runs, and nobody can find out which text has a hash."""
     log_level: LogLevel = "info"
     """Log lines below this level are not written. `debug` also writes one line for each request."""
     log_format: LogFormat = "auto"
@@ -138,6 +152,11 @@ class Settings(BaseModel):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")
     """Where a model of PyTorch, Keras or ONNX runs: cpu, cuda, or cuda:1 for the second GPU. auto: on a GPU where its
     library finds one, else on the CPU; the log says so. cuda: without that GPU the model is not loaded."""
+
+    @field_validator("record_redact", "record_hash", mode="before")
+    @classmethod
+    def _is_a_list_of_names(cls, given: Any) -> Any:
+        return tuple(filter(None, map(str.strip, given.split(",")))) if isinstance(given, str) else given
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -167,6 +186,12 @@ class Settings(BaseModel):
     def _a_checked_folder_has_a_digest(self) -> Self:
         if self.check_folder and not self.folder_sha256:
             raise ValueError("check_folder needs folder_sha256, the digest that the folder must have: set it too")
+        return self
+
+    @model_validator(mode="after")
+    def _a_recording_has_a_folder(self) -> Self:
+        if self.record_share and self.record_dir is None:
+            raise ValueError("record_share needs record_dir, the folder of the recording: set it too")
         return self
 
     @model_validator(mode="after")

@@ -38,6 +38,12 @@ def test_the_fields_and_their_default_values() -> None:
         "cache_ttl_s": 300.0,
         "feedback_bytes": 0,
         "feedback_within_s": 2592000,
+        "record_share": 0.0,
+        "record_dir": None,
+        "record_bytes": 67_108_864,
+        "record_age_s": 604_800.0,
+        "record_redact": (),
+        "record_hash": (),
         "log_level": "info",
         "log_format": "auto",
         "folder_sha256": "",
@@ -80,6 +86,10 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "cache_ttl_s": "5.0",
         "feedback_bytes": "8192",
         "feedback_within_s": "60",
+        "record_share": "0.25",
+        "record_dir": "/recording",
+        "record_bytes": "65536",
+        "record_age_s": "60.0",
         "log_level": "error",
         "log_format": "json",
         "folder_sha256": "ab" * 32,
@@ -89,9 +99,15 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "compute_threads": "8",
         "device": "cpu",
     }
-    assert {*changed, "grpc_port"} == set(settings.Settings.model_fields)  # which needs one process
+    # Which needs one process; and lists.
+    others = {"grpc_port", "record_redact", "record_hash"}
+    assert {*changed, *others} == set(settings.Settings.model_fields)
     read = settings.read({f"FAIRLEAD_SERVING_{name.upper()}": value for name, value in changed.items()})
-    assert {name: str(value) for name, value in read.model_dump(exclude={"grpc_port"}).items()} == changed
+    assert {name: str(value) for name, value in read.model_dump(exclude=others).items()} == changed
+
+
+def test_a_list_of_names_is_written_with_commas() -> None:
+    assert settings.read({"FAIRLEAD_SERVING_RECORD_REDACT": "name, street,"}).record_redact == ("name", "street")
 
 
 def test_a_flag_takes_precedence_over_the_variable_and_the_variable_over_port() -> None:
@@ -117,6 +133,7 @@ def test_what_the_chart_sets_is_read_from_variables_without_the_prefix() -> None
         ({"FAIRLEAD_SERVING_DRAIN_S": "soon"}, "drain_s"),
         ({"FAIRLEAD_SERVING_DRAIN": "1"}, "drain"),
         ({"PORT": "eighty"}, "port"),
+        ({"FAIRLEAD_SERVING_RECORD_SHARE": "0.1"}, "record_share needs record_dir"),
         ({"FAIRLEAD_SERVING_QUEUE_ROWS": "1"}, "queue_rows must not be less than max_request_rows"),
         ({"FAIRLEAD_SERVING_QUEUE_BYTES": "1"}, "queue_bytes must not be less than max_body_bytes"),
     ],

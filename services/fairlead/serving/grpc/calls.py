@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +15,10 @@ import grpc
 
 from fairlead.contracts import grpc as contract
 from fairlead.serving import problems
+from fairlead.serving.inference.batch import Ticket
 from fairlead.serving.observe import metrics
 from fairlead.serving.observe.problem_counts import ProblemCounts
+from fairlead.serving.observe.recording import Answered, Recorder
 
 PROTOCOL = "grpc"
 """The label of predictions in the metrics. Their label `code` has the HTTP status of the same error."""
@@ -45,26 +47,25 @@ class Calls:
         clock: Callable[[], float],
         meter: metrics.Metrics,
         problem_counts: ProblemCounts,
+        recorder: Recorder | None = None,
     ) -> None:
-        """`identity` is in the trailing metadata of every response."""
+        """`identity` is in the trailing metadata of every response. `recorder` keeps a share of the predictions."""
         self._identity = tuple(identity.items())
         self._clock = clock
         self._meter = meter
         self._problem_counts = problem_counts
+        self._recorder = recorder
         self.in_flight = 0
         """Predictions that are being answered."""
 
-    async def run(self, name: str, answer: Callable[[float | None], Awaitable[bytes]], context: Any) -> bytes:
-        """Answer one call of the method `name`. Ends the call with the status of the error that is raised.
-
-        `answer` is given the deadline: a time of the data plane's clock, or None.
-        """
-        timer = _Timer(self, name, _request_id(context))
+    async def run(self, name: str, answer: Callable[[Call], Awaitable[bytes]], context: Any) -> bytes:
+        """Answer one call of the method `name`. Ends the call with the status of the error that is raised."""
         left = context.time_remaining()
         deadline = None if left is None else self._clock() + left
+        timer = Call(self, name, _request_id(context), deadline)
         context.set_trailing_metadata((*self._identity, (REQUEST_ID, timer.request_id)))
         try:
-            reply = await answer(deadline)
+            reply = await answer(timer)
             timer.status = 200
             return reply
         except asyncio.CancelledError:
@@ -88,12 +89,17 @@ class Calls:
         """A call has begun."""
         self.in_flight += protocol == PROTOCOL
 
-    def end(self, protocol: str, status: int, seconds: float) -> None:
-        """Count a call that has ended."""
-        self.in_flight -= protocol == PROTOCOL
-        self._meter.request_answered(protocol, status, seconds)
+    def end(self, call: Call, seconds: float) -> None:
+        """Count a call that has ended, and record it if it is chosen."""
+        self.in_flight -= call.protocol == PROTOCOL
+        self._meter.request_answered(call.protocol, call.status, seconds)
+        recorder, ticket, request_id = self._recorder, call.ticket, call.request_id.encode()
+        if recorder is None or ticket is None or not recorder.takes(request_id):
+            return
+        answers = ticket.future.result() if call.status == 200 else None
+        recorder.add(Answered(request_id, b"", PROTOCOL, False, call.status, seconds, call.rows, answers), ticket)
 
-    def _tell(self, timer: _Timer, error: Exception, problem: problems.Problem) -> None:
+    def _tell(self, timer: Call, error: Exception, problem: problems.Problem) -> None:
         if timer.protocol == PROTOCOL:
             self._problem_counts.add(problem.status, problems.without_input(error, problem))
         if problem.status == 500:
@@ -104,12 +110,29 @@ class Calls:
         return (*self._identity, (REQUEST_ID, request_id), (contract.KIND, problem.kind), *retry)
 
 
-class _Timer:
-    """Measures one call, and logs it at the level `debug`."""
+class Call:
+    """One call: measures it, and logs it at the level `debug`.
 
-    __slots__ = ("_began", "_calls", "_name", "protocol", "reason", "request_id", "status")
+    `deadline` is a time of the data plane's clock, or None.
+    """
 
-    def __init__(self, calls: Calls, name: str, request_id: str) -> None:
+    __slots__ = (
+        "_began",
+        "_calls",
+        "_name",
+        "deadline",
+        "protocol",
+        "reason",
+        "request_id",
+        "rows",
+        "status",
+        "ticket",
+    )
+
+    def __init__(self, calls: Calls, name: str, request_id: str, deadline: float | None) -> None:
+        self.deadline = deadline
+        self.ticket: Ticket | None = None
+        self.rows: Sequence[Any] = ()
         self._calls = calls
         self._name = name
         self._began = time.perf_counter()
@@ -119,10 +142,15 @@ class _Timer:
         self.reason = ""
         calls.begin(self.protocol)
 
+    def queued(self, ticket: Ticket) -> None:
+        """Its rows are in the queue."""
+        self.ticket, self.rows = ticket, ticket.rows  # a ticket that fails lets go of them
+
     def stop(self) -> None:
         """Count the call as ended with this status."""
         seconds = time.perf_counter() - self._began
-        self._calls.end(self.protocol, self.status, seconds)
+        self._calls.end(self, seconds)
+        self.ticket, self.rows = None, ()  # what raised an error may keep this
         if logger.isEnabledFor(logging.DEBUG):
             line = {"method": self._name, "status": self.status, "ms": round(seconds * 1000, 1)}
             line |= {"request_id": self.request_id} | ({"reason": self.reason} if self.reason else {})

@@ -21,6 +21,7 @@ from fairlead.serving.inference.admission import Admission
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.observe import metrics
 from fairlead.serving.observe.problem_counts import ProblemCounts
+from fairlead.serving.observe.recording import Recorder
 from fairlead.serving.open_inference.interface import OpenInference
 from fairlead.serving.settings import Settings
 
@@ -47,12 +48,13 @@ class Server:
         meter: metrics.Metrics,
         problem_counts: ProblemCounts,
         settings: Settings,
+        recorder: Recorder | None = None,
     ) -> None:
         self._settings = settings
         manifest = tensors.manifest
         self._health = Health(plane.state)
         identity = {"x-model-name": manifest.name, "x-model-version": manifest.version}
-        self._calls = Calls(identity, plane.clock, meter, problem_counts)
+        self._calls = Calls(identity, plane.clock, meter, problem_counts, recorder)
         self._most_calls = max(LEAST_CALLS, settings.queue_bytes // WINDOW)
         messages = max(1, settings.queue_bytes // settings.max_body_bytes)
         self._arriving = Arriving(messages, self._most_calls, settings.receive_s)

@@ -11,7 +11,7 @@ import grpc
 
 from fairlead.serving.grpc import wire
 from fairlead.serving.grpc.arriving import Arriving
-from fairlead.serving.grpc.calls import Calls
+from fairlead.serving.grpc.calls import Call, Calls
 from fairlead.serving.grpc.codec import Codec
 from fairlead.serving.grpc.definitions import METHODS, SERVICE
 from fairlead.serving.grpc.facts import Facts
@@ -24,8 +24,8 @@ from fairlead.serving.open_inference.interface import OpenInference
 
 NO_MESSAGE_S = 0.5
 """How long it takes at most until a call that has ended without a message is cancelled."""
-Answer = Callable[[bytes, float | None], Awaitable[bytes]]
-"""Answers the bytes of a request. The deadline is a time of the data plane's clock, or None."""
+Answer = Callable[[bytes, Call], Awaitable[bytes]]
+"""Answers the bytes of a request."""
 
 
 class Service:
@@ -62,8 +62,8 @@ class Service:
 
     def _method(self, name: str, answer: Answer) -> Callable[[Any, Any], Awaitable[bytes]]:
         async def called(_: Any, context: Any) -> bytes:
-            async def answered(deadline: float | None) -> bytes:
-                return await answer(await self._message(context), deadline)
+            async def answered(call: Call) -> bytes:
+                return await answer(await self._message(context), call)
 
             return await self._calls.run(name, answered, context)
 
@@ -78,8 +78,8 @@ class Service:
             raise wire.not_a_message("there is none")
         return found
 
-    async def _model_infer(self, body: bytes, deadline: float | None) -> bytes:
-        size = len(body)
+    async def _model_infer(self, body: bytes, call: Call) -> bytes:
+        size, deadline = len(body), call.deadline
         if size <= self._small_bytes:
             (rows, encode, _), _ = self._decoded(body)
             ticket = self._plane.submit(rows, size, deadline)
@@ -88,6 +88,7 @@ class Service:
             del body  # the job has it until it is decoded
             ticket, encode = await admitted
             del admitted
+        call.queued(ticket)
         encoded: bytes = await self._admission.encoded(encode, await self._answers(ticket))
         return encoded
 
@@ -107,7 +108,7 @@ class Service:
 
 
 def _at_once(answer: Callable[[bytes], bytes]) -> Answer:
-    async def answered(body: bytes, _: float | None) -> bytes:
+    async def answered(body: bytes, _: Call) -> bytes:
         return answer(body)
 
     return answered

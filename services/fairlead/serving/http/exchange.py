@@ -11,7 +11,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from fairlead.serving.inference.batch import Ticket
 from fairlead.serving.inference.cache.front import Hit, Waiting
 from fairlead.serving.observe import metrics, traces
 from fairlead.serving.observe.problem_counts import ProblemCounts
+from fairlead.serving.observe.recording import Answered, Recorder
 from fairlead.serving.open_inference import binary_form
 
 Scope = MutableMapping[str, Any]
@@ -36,6 +37,7 @@ KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
 CLIENT_CLOSED_REQUEST = 499
 CACHE_HIT = (b"fairlead-cache", b"hit")
 """The header of a response whose answers come from the response cache."""
+_EXPLAIN = ":explain"
 OTHER = "other"  # the protocol label of requests that are not predictions
 
 logger = logging.getLogger(__name__)
@@ -187,10 +189,12 @@ class Envelope:
         meter: metrics.Metrics,
         problem_counts: ProblemCounts,
         tracer: traces.Tracer | None = None,
+        recorder: Recorder | None = None,
         others: Mapping[bytes, Other] | None = None,
         has_cache: bool = False,
     ) -> None:
         """`tracer` gets the requests whose callers record them; None: there are no spans.
+        `recorder` keeps a share of the predictions; None: there is no recording.
 
         `others`: by content type, what does not answer as HTTP, on paths that HTTP has too.
         """
@@ -202,10 +206,10 @@ class Envelope:
         self._protocols = protocols
         self.meter = meter
         self._problem_counts = problem_counts
-        self._tracer = tracer
+        self._tracer, self.recorder = tracer, recorder
         self._logs_requests = logger.isEnabledFor(logging.DEBUG)
         self._has_cache = has_cache
-        self._watches = self._logs_requests or tracer is not None or has_cache
+        self._watches = self._logs_requests or tracer is not None or recorder is not None or has_cache
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
         self.of_hits = copy.copy(self)
@@ -253,7 +257,14 @@ class Envelope:
         return RequestTimer(self, protocol)
 
     def _watched(self, protocol: str, method: str, exchange: Exchange) -> RequestTimer:
-        """The timer where requests are logged, some are recorded, or some are hits of the response cache."""
+        """The timer where requests are logged, traced or recorded, or some are hits of the response cache."""
+        timer, recorder = self._traced(protocol, method, exchange), self.recorder
+        is_prediction = protocol != OTHER and not exchange.path.endswith(_EXPLAIN)
+        if recorder is None or not is_prediction or not recorder.takes(exchange.request_id):
+            return timer
+        return RecordedRequestTimer(timer, exchange, recorder, protocol)
+
+    def _traced(self, protocol: str, method: str, exchange: Exchange) -> RequestTimer:
         if self._has_cache:
             exchange.when_queued = partial(_mark, exchange, None)
         header = exchange.headers.get(traces.HEADER) if self._tracer is not None and protocol != OTHER else None
@@ -319,6 +330,44 @@ class TracedRequestTimer(RequestTimer):
         """Count the request, and give its times to the tracer."""
         self._timer.stop(status)
         self._trace.stop(status, self._exchange.reason)
+
+
+class RecordedRequestTimer(RequestTimer):
+    """Also records a request whose rows were queued."""
+
+    __slots__ = ("_exchange", "_queued", "_recorder", "_rows", "_ticket", "_timer")
+
+    def __init__(self, timer: RequestTimer, exchange: Exchange, recorder: Recorder, protocol: str) -> None:
+        self._timer, self._exchange, self._recorder, self._protocol = timer, exchange, recorder, protocol
+        self._began = time.perf_counter()
+        self._ticket: Ticket | None = None
+        self._rows: Sequence[Any] = ()
+        self._queued = exchange.when_queued
+        exchange.when_queued = self._keep
+
+    def _keep(self, ticket: Ticket) -> None:
+        self._ticket, self._rows = ticket, ticket.rows  # a ticket that fails lets go of them
+        if self._queued is not None:
+            self._queued(ticket)
+
+    def stop(self, status: int) -> None:
+        """Count the request, and give it to the recorder."""
+        self._timer.stop(status)
+        exchange, ticket, self._ticket = self._exchange, self._ticket, None
+        if ticket is None:
+            return
+        trace = _trace_id(exchange.headers.get(traces.HEADER, b""))
+        answered = Answered(
+            exchange.request_id,
+            trace[1] if trace else b"",
+            self._protocol,
+            SHADOW in exchange.headers,
+            status,
+            time.perf_counter() - self._began,
+            self._rows,
+            ticket.future.result() if status == 200 else None,
+        )
+        self._recorder.add(answered, ticket)
 
 
 class LoggedRequestTimer(RequestTimer):

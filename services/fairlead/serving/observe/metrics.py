@@ -143,6 +143,11 @@ class Metrics:
         """The spans of requests were sent to the collector (`sent`), or were not (`dropped`)."""
         self._count(telemetry.MODEL_TRACED, outcome, more=requests)
 
+    def requests_recorded(self, outcomes: Mapping[str, int]) -> None:
+        """So many requests were written to the recording (`written`), or were not, for the reason that is named."""
+        for outcome, requests in outcomes.items():
+            self._count(telemetry.MODEL_RECORDED, outcome, more=requests)
+
     def loaded(self, seconds: float) -> None:
         """Loading and warming up finished after `seconds`."""
         self._load_seconds = seconds

@@ -1,0 +1,224 @@
+"""A replay sends what was recorded and compares what comes back, and says what it could not compare."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts import recording
+from fairlead.replay.run import Wanted, replay
+from fairlead.replay.targets import Target
+
+BEGAN = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+Answer = Callable[[Any], Any]
+
+
+def line(number: int, rows: list[Any], answers: list[Any] | None, **changes: Any) -> str:
+    facts: dict[str, Any] = {
+        "time": (BEGAN + timedelta(seconds=number)).isoformat(),
+        "id": f"request-{number}",
+        "model": "adder",
+        "version": "1.0.0",
+        "protocol": "predict",
+        "status": 200 if answers is not None else 500,
+        "ms": 2.0,
+        "rows": rows,
+        "answers": answers,
+    }
+    return json.dumps(facts | changes)
+
+
+def written(folder: Path, *lines: str) -> Path:
+    file = folder / "recorded.jsonl"
+    file.write_text("".join(f"{one}\n" for one in lines))
+    return file
+
+
+@contextlib.contextmanager
+def service(answer: Answer, seen: list[tuple[str, Any]] | None = None) -> Iterator[str]:
+    """A service on loopback; `answer` gets each row. An error that it raises is a problem document."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if seen is not None:
+                seen.append((self.path, body))
+            try:
+                found = [answer(row) for row in body] if isinstance(body, list) else answer(body)
+                status, reply = 200, json.dumps(found).encode()
+            except ValueError as error:
+                status, reply = 422, json.dumps({"detail": str(error)}).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(reply)))
+            self.send_header("x-model-version", "2.0.0")
+            self.end_headers()
+            self.wfile.write(reply)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def total(row: Any) -> dict[str, Any]:
+    return {"total": row["x"] + 1.0, "kind": row.get("kind", "a")}
+
+
+ROWS = [line(number, [{"x": float(number)}], [{"total": number + 1.0, "kind": "a"}]) for number in range(10)]
+
+
+def replayed(source: Path, url: str, against: str | None = None, **changes: Any) -> Any:
+    asked = Target(f"{url}/predict")
+    other = Target(f"{against}/predict") if against else None
+    return replay(asked, other, Wanted(source, **changes), lambda _: None)
+
+
+def test_the_same_answers_agree(tmp_path: Path) -> None:
+    with service(total) as url:
+        found = replayed(written(tmp_path, *ROWS), url)
+    assert (found.reason, found.compared.agreement, found.requests) == ("", 1.0, 10)
+    assert (found.original, found.candidate) == ("recorded 1.0.0", "2.0.0")
+    assert found.original_latency.p50_ms == pytest.approx(2.0)
+    assert found.candidate_latency.p50_ms > 0
+
+
+def test_other_answers_are_counted_row_by_row_and_the_worst_is_named(tmp_path: Path) -> None:
+    def other(row: Any) -> dict[str, Any]:
+        return total(row) | ({"kind": "b"} if row["x"] == 3.0 else {})
+
+    with service(other) as url:
+        source = written(tmp_path, *ROWS)
+        found = replayed(source, url, min_agreement=0.95)
+        assert found.compared.agreement == 0.9
+        assert "9 of 10 rows agree" in found.reason
+        assert "request-3" in found.reason
+        assert replayed(source, url, min_agreement=0.9).reason == ""
+    assert found.to_json()["agreement"]["differ_most"][0]["row"] == {"x": 3.0}
+
+
+def test_a_number_may_differ_by_the_tolerance_of_its_range(tmp_path: Path) -> None:
+    with service(lambda row: total(row) | {"total": row["x"] + 1.05}) as url:
+        source = written(tmp_path, *ROWS)
+        assert replayed(source, url, tolerance=0.01).reason == ""
+        assert replayed(source, url, tolerance=0.001).compared.agreement == 0.0
+
+
+def test_a_request_with_several_rows_is_sent_as_one_and_compared_row_by_row(tmp_path: Path) -> None:
+    seen: list[tuple[str, Any]] = []
+    rows = [{"x": 1.0}, {"x": 2.0}]
+    with service(total, seen) as url:
+        found = replayed(written(tmp_path, line(0, rows, [total(row) for row in rows])), url)
+    assert seen == [("/predict", rows)]
+    assert len(found.compared.differences) == 2
+
+
+def test_a_row_that_is_refused_now_disagrees_and_one_that_failed_then_is_not_compared(tmp_path: Path) -> None:
+    def picky(row: Any) -> Any:
+        if row["x"] == 2.0:
+            raise ValueError("too large")
+        return total(row)
+
+    with service(picky) as url:
+        found = replayed(written(tmp_path, *ROWS, line(99, [{"x": 13.0}], None)), url)
+    assert (found.compared.unanswered, found.compared.agreement) == (1, 0.9)
+    assert "too large" in found.reason
+
+
+def test_a_recording_of_failures_only_shows_nothing(tmp_path: Path) -> None:
+    with service(total) as url:
+        found = replayed(written(tmp_path, line(1, [{"x": 1.0}], None)), url, min_agreement=0.0)
+    assert "nothing shows" in found.reason
+    assert found.to_json()["agreement"]["share"] is None
+
+
+def test_two_versions_are_compared_with_a_value_for_what_is_hidden(tmp_path: Path) -> None:
+    hidden = {"kind": "redacted"}
+    source = written(tmp_path, line(1, [{"x": 1.0}], [{"total": 2.0}], hidden=hidden))
+    seen: list[tuple[str, Any]] = []
+    with service(total, seen) as url, service(total) as other:
+        found = replayed(source, url, other, fill={"kind": "b"})
+        assert replayed(source, url).hidden == ["kind"]
+        assert replayed(source, url).reason == ""  # the hidden field of the answer is not compared
+    assert (found.reason, found.hidden, found.original) == ("", [], "2.0.0")
+    assert seen[0][1] == {"x": 1.0, "kind": "b"}
+
+
+def test_images_are_not_replayed_from_their_digests(tmp_path: Path) -> None:
+    source = written(tmp_path, line(1, [{"picture": "a" * 64}], [{"total": 1.0}], hidden={"picture": "digest"}))
+    with service(total) as url, pytest.raises(errors.Invalid, match="only digests"):
+        replayed(source, url)
+
+
+def test_mirrored_requests_are_not_sent(tmp_path: Path) -> None:
+    with service(total) as url:
+        source = written(tmp_path, *ROWS, line(1, [{"x": 1.0}], [{"total": 5.0}], mirrored=True))
+        assert replayed(source, url).requests == 10
+
+
+def test_evenly_spaced_requests_are_sent_of_many(tmp_path: Path) -> None:
+    seen: list[tuple[str, Any]] = []
+    with service(total, seen) as url:
+        replayed(written(tmp_path, *ROWS), url, most=5)
+    assert [body["x"] for _, body in seen] == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
+def test_a_gateway_is_asked_below_the_model_and_the_version(tmp_path: Path) -> None:
+    seen: list[tuple[str, Any]] = []
+    source = written(tmp_path, ROWS[0])
+    with service(total, seen) as url:
+        replay(Target(f"{url}/prefix"), None, Wanted(source), lambda _: None)
+        replay(Target(url, version="2.0.0"), None, Wanted(source), lambda _: None)
+    assert [path for path, _ in seen] == ["/prefix/models/adder/predict", "/models/adder/versions/2.0.0/predict"]
+
+
+@pytest.mark.parametrize("url", ["http://", "http://host:99999", "http://host:x"])
+def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(errors.Invalid, match="not the address"):
+        replay(Target(url), None, Wanted(written(tmp_path, ROWS[0])), lambda _: None)
+
+
+def test_an_address_where_nobody_answers_agrees_with_nothing(tmp_path: Path) -> None:
+    with service(total) as url:
+        pass
+    assert "now not at all" in replayed(written(tmp_path, ROWS[0]), url).reason
+
+
+def test_the_model_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+    source = written(tmp_path, ROWS[0], line(1, [{"x": 1.0}], [{"total": 2.0, "kind": "a"}], model="other"))
+    with service(total) as url:
+        with pytest.raises(errors.Invalid, match="several models: adder, other"):
+            replayed(source, url)
+        with pytest.raises(errors.NotFound, match="no request of third"):
+            replayed(source, url, model="third")
+        assert replayed(source, url, model="other").requests == 1
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_counted(tmp_path: Path) -> None:
+    source = written(tmp_path, ROWS[0], ROWS[1][:40])
+    with service(total) as url:
+        assert (replayed(source, url).requests, replayed(source, url).unreadable) == (1, 1)
+
+
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="is no recording"):
+        recording.read(written(tmp_path, "a,b,c"))
