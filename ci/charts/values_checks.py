@@ -65,6 +65,9 @@ _WORDINGS: Mapping[str, Wording] = {
     "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$": Wording(
         "a name of an object", 'lower-case letters, digits, "-" and ".": models-2026'
     ),
+    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": Wording(
+        "a name of a namespace", 'lower-case letters, digits and "-", at most 63: team-a'
+    ),
     "^[-._a-zA-Z][-._a-zA-Z0-9]*$": Wording(
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
     ),

@@ -14,16 +14,52 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Labels of an object of a component: (list $ part). */}}
+{{/* Labels of an object of a component: (list $ part). In a further namespace: (list $ part name namespace). */}}
 {{- define "platform.labels" -}}
-{{ include "fairlead.labels" (dict "root" (index . 0) "name" (printf "fairlead-%s" (index . 1)) "component" (index . 1) "version" ((index . 0).Chart.AppVersion)) }}
+{{- $more := dict -}}
+{{- if gt (len .) 3 -}}{{- $more = dict "fairlead.dev/platform" (index . 0).Release.Namespace -}}{{- end -}}
+{{ include "fairlead.labels" (dict "root" (index . 0) "name" (printf "fairlead-%s" (index . 1)) "component" (index . 1) "version" ((index . 0).Chart.AppVersion) "more" $more) }}
 {{- end }}
 
-{{/* Metadata of an object of a component: (list $ part name). */}}
+{{/* Metadata of an object of a component: (list $ part name), in a further namespace (list $ part name namespace). */}}
 {{- define "platform.metadata" -}}
 name: {{ index . 2 | quote }}
-namespace: {{ (index . 0).Release.Namespace | quote }}
+namespace: {{ ternary (last .) (index . 0).Release.Namespace (gt (len .) 3) | quote }}
 labels: {{- include "platform.labels" . | nindent 2 }}
+{{- end }}
+
+{{/*
+The name of a component's objects in a further namespace, <release>-<part>.<platform's namespace>: (list $ part). So a
+platform that is installed there has other names.
+*/}}
+{{- define "platform.servedName" -}}
+{{ include "platform.name" . }}.{{ (index . 0).Release.Namespace }}
+{{- end }}
+
+{{/* The names of the further namespaces, between commas. Fails for one that is listed twice, or is the platform's own. */}}
+{{- define "platform.namespaces" -}}
+{{- $root := . -}}{{- $names := list -}}
+{{- range $index, $one := .Values.namespaces -}}
+{{- if eq $one.name $root.Release.Namespace -}}
+{{- fail (printf "%snamespaces[%d].name: %s is the platform's own namespace, which it serves anyway; take it out" (include "fairlead.at" $root) $index $one.name) -}}
+{{- end -}}
+{{- if has $one.name $names -}}
+{{- fail (printf "%snamespaces[%d].name: %s is listed twice; take one out" (include "fairlead.at" $root) $index $one.name) -}}
+{{- end -}}
+{{- $names = append $names $one.name -}}
+{{- end -}}
+{{ join "," $names }}
+{{- end }}
+
+{{/* What a quota limits, as the `hard` of a ResourceQuota: a value such as `quota`. */}}
+{{- define "platform.quota" -}}
+{{- $hard := dict -}}
+{{- if not (kindIs "invalid" .pods) -}}{{- $_ := set $hard "pods" (toString (int64 .pods)) -}}{{- end -}}
+{{- range $name := list "cpu" "memory" -}}
+{{- if not (kindIs "invalid" (get $ $name)) -}}{{- if ne (toString (get $ $name)) "" -}}{{- $_ := set $hard (printf "requests.%s" $name) (toString (get $ $name)) -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- range $name, $most := .resources -}}{{- $_ := set $hard (printf "requests.%s" $name) (toString $most) -}}{{- end -}}
+{{- toYaml $hard -}}
 {{- end }}
 
 {{/* The image of a component: (list $ values). */}}

@@ -18,7 +18,8 @@
 {{- end }}
 
 {{/*
-A Certificate: (dict "root" $ "part" name "usage" text "names" list). Its Secret is <release>-<part>-tls.
+A Certificate: (dict "root" $ "part" name "usage" text "names" list), with "namespace" if it is a further one. Its Secret
+is <release>-<part>-tls.
 */}}
 {{- define "platform.certificate" -}}
 {{- $name := include "platform.name" (list .root .part) -}}
@@ -26,7 +27,9 @@ A Certificate: (dict "root" $ "part" name "usage" text "names" list). Its Secret
 apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
-  {{- include "platform.metadata" (list .root .part $name) | nindent 2 }}
+  {{- $metadata := list .root .part $name }}
+  {{- with .namespace }}{{ $metadata = append $metadata . }}{{ end }}
+  {{- include "platform.metadata" $metadata | nindent 2 }}
   {{- include "fairlead.annotations" (dict "root" .root) }}
 spec:
   secretName: {{ $name }}-tls

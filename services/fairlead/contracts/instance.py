@@ -36,6 +36,9 @@ LOAD_FAILED = "load-failed"
 CANNOT_BE_SERVED = "the model cannot be served: "
 """What the reason of a service begins with whose model could not be loaded."""
 
+CANNOT_BE_CREATED = "its pods cannot be created"
+"""What the reason begins with of an instance that a quota or a policy of a cluster refuses."""
+
 
 class Instance(Document):
     """The reported state of one instance. `ready` is the last result of /readyz; `reason` says why it is not ready.

@@ -51,7 +51,10 @@ CAUSE = f"{GROUP}/cause"
 FENCE = f"{GROUP}/fence"
 """Annotation on a revision: the lease transition of its writer. A policy denies one that is older than the lease's."""
 LEASE = f"{GROUP}/lease"
-"""Label on the Lease that elects the leader; its value is `leader`."""
+"""Label on the Lease that elects the leader; its value is `leader`. The leader has one more in each further namespace
+that the platform serves."""
+PLATFORM = f"{GROUP}/platform"
+"""Label on what a platform has in a further namespace that it serves: the platform's own namespace."""
 
 SERVICE_PORT = 8080
 TLS_PORT = 8443
@@ -62,6 +65,14 @@ PORT_NAME = "http"
 def version_name(model: str, ref: VersionRef) -> str:
     """The name of a version's own objects (Deployment, headless Service, PodDisruptionBudget ...)."""
     return f"{model}-{ref.identity}"
+
+
+def served_name(release: str, platform: str) -> str:
+    """The name of what a platform has in a further namespace that it serves: its Lease, its Role and so on.
+
+    With the platform's own namespace behind the dot, a platform that is installed there has other names.
+    """
+    return f"{release}-control-plane.{platform}"
 
 
 def revision_name(route: str, seq: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class ChartSettings:
     pod: str
     address: str
     """Where this replica listens: the pod's own address."""
+    namespaces: tuple[str, ...] = ()
+    """The further namespaces whose models it serves."""
     cluster_domain: str = "cluster.local"
     gateway_port: int = 80
     """The port of the gateways' Service."""
@@ -79,6 +82,7 @@ class ChartSettings:
             raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
         return cls(
             **{field: environment[name] for field, name in names.items()},
+            namespaces=_namespaces(environment.get("FAIRLEAD_NAMESPACES") or "", environment["FAIRLEAD_NAMESPACE"]),
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
             gateway_port=int(port),
             max_request_bytes=int(size),
@@ -151,6 +155,14 @@ def _listed(environment: Mapping[str, str], name: str, field: str) -> GatewaySet
     """This variable, entries between commas, as a field of platform.yaml."""
     entries = [one.strip() for one in environment.get(name, "").split(",")]
     return parse(GatewaySettings, {field: [one for one in entries if one]}, name)
+
+
+def _namespaces(text: str, own: str) -> tuple[str, ...]:
+    """FAIRLEAD_NAMESPACES, names between commas, each once and without the platform's own."""
+    names = dict.fromkeys(name for one in text.split(",") if (name := one.strip()) and name != own)
+    if wrong := [name for name in names if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)]:
+        raise errors.Invalid(f"FAIRLEAD_NAMESPACES: {wrong[0]!r} is not the name of a namespace")
+    return tuple(names)
 
 
 def _is_on(environment: Mapping[str, str], name: str) -> bool:

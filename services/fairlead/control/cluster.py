@@ -26,12 +26,13 @@ from fairlead.control.console.reading import ConsoleStore, Reader
 from fairlead.control.console.trial import Trial
 from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
+from fairlead.control.displaced import DisplacedRoutes, TellingEngine
 from fairlead.control.drift import DriftReadings, over_http
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.holds import Holds, mounted
 from fairlead.control.load import WatchedLoad
-from fairlead.control.loop import ChangeTokens, Loop
+from fairlead.control.loop import ChangeTokens, Loop, TickingEngine
 from fairlead.control.metrics import Metrics
 from fairlead.control.parallel_writes import ParallelWrites
 from fairlead.control.smoke import GatewaySmoke
@@ -62,6 +63,14 @@ class ClusterStore(EngineStore, ConsoleStore, ChangeTokens, Protocol):
     @property
     def loaded(self) -> bool:
         """Whether everything was listed once. Before that, an empty store may just not be loaded yet."""
+        ...
+
+
+class FurtherNamespaces(DisplacedRoutes, Protocol):
+    """What several namespaces add to a store; `store.kubernetes.namespaces` in a cluster."""
+
+    def unread(self) -> Sequence[str]:
+        """The namespaces whose routes nobody knows."""
         ...
 
 
@@ -99,6 +108,7 @@ class ControlPlane:
         metrics: MetricSettings | None = None,
         tokens: Tokens | None = None,
         scales: Scales | None = None,
+        namespaces: FurtherNamespaces | None = None,
         namespace: str = "default",
         access: AccessFile | None = None,
         connect: Connect = plain,
@@ -107,6 +117,7 @@ class ControlPlane:
         """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
 
         With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
+        `namespaces` knows what several namespaces add; None: there is one.
         `namespace` is named in the commands of the console. `access` says who may call; None: everybody.
         `connect` makes the connections to instances.
         """
@@ -124,8 +135,10 @@ class ControlPlane:
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
         self._writes = ParallelWrites()
-        self._publisher = XdsPublisher(publications, self.snapshots, Fleet(gateways))
-        engine = Engine(
+        self._publisher = XdsPublisher(
+            publications, self.snapshots, Fleet(gateways), unread=namespaces.unread if namespaces is not None else tuple
+        )
+        engine: TickingEngine = Engine(
             store,
             gateways=self,
             metrics=self._stats,
@@ -139,6 +152,8 @@ class ControlPlane:
             writes=self._writes,
             demand=GatewayDemand(self._use, self.holds),
         )
+        if namespaces is not None:
+            engine = TellingEngine(engine, namespaces)
         self.loop = Loop(
             self.holds,
             engine,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from fairlead.control.publications import ConfigMapPublications, KubeApi
 from fairlead.routing.access_file import AccessFile
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.access import Access, in_cluster
-from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.api import CONNECTIONS, Api
+from fairlead.store.kubernetes.kinds import WATCHED
 from fairlead.store.kubernetes.lease import Lease
+from fairlead.store.kubernetes.namespace_lease import NamespaceLease
+from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
 
 QUICK_TIMEOUT_S = 2.0
 """For requests that a rollback waits for (the publication) or a rejection waits for (a log)."""
@@ -29,7 +32,8 @@ QUICK_TIMEOUT_S = 2.0
 def run(chart: ChartSettings, access: Access | None = None) -> None:
     """Run one replica until SIGTERM. Raises Unavailable outside a cluster."""
     log, access = logging.getLogger("fairlead.control"), access or in_cluster()
-    api, quick = Api(access), Api(access, timeout_s=QUICK_TIMEOUT_S)
+    watches = CONNECTIONS + len(chart.namespaces) * (len(WATCHED) + 1)
+    api, quick = Api(access, connections=watches), Api(access, timeout_s=QUICK_TIMEOUT_S)
     lease = Lease(
         api,
         chart.namespace,
@@ -40,6 +44,9 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         owners=lambda: _owners(api, chart),
     )
     store = KubernetesStore(api, chart.namespace, fence=lease, log=log)
+    further = [_further(api, chart, name, lease, log) for name in chart.namespaces]
+    # Without further namespaces nothing stands between the engine and its store.
+    served = KubernetesNamespaces([store, *(one for one, _ in further)], log=log) if further else store
     selector = f"{labels.COMPONENT}={labels.COMPONENT_GATEWAY},{labels.INSTANCE}={chart.release}"
     gateways = GatewayPods(api, chart.namespace, selector, tail=PodLog(quick, chart.namespace).tail, log=log)
     publications = ConfigMapPublications(
@@ -49,7 +56,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         metadata=lambda: _metadata(api, chart),
     )
     control = ControlPlane(
-        store,
+        served,
         lease,
         publications,
         gateways,
@@ -60,19 +67,45 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         connect=InstanceTls(Path(chart.tls), chart.cluster_domain) if chart.tls else plain,
         metrics=chart.metrics,
         tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
-        scales=store,
+        scales=served,
+        namespaces=served if isinstance(served, KubernetesNamespaces) else None,
         namespace=chart.namespace,
         access=AccessFile(Path(chart.access_file), only_owner=False) if chart.access_file else None,
     )
-    store.start()
+    leases = [lease, *(one for _, one in further)]
+    served.start()
     gateways.start()
-    lease.start()
+    for each in leases:
+        each.start()
     try:
-        # The lease is released once this replica decides nothing any more, before the last requests are answered.
-        serve(control, chart.address, stopped=lease.stop)
+        # The leases are released once this replica decides nothing any more, before the last requests are answered:
+        # those of further namespaces first, while this replica still leads.
+        serve(control, chart.address, stopped=lambda: _stop(leases))
     finally:
         gateways.stop()
-        store.close()
+        served.close()
+
+
+def _stop(leases: Sequence[Lease]) -> None:
+    for each in reversed(leases):
+        each.stop()
+
+
+def _further(
+    api: Api, chart: ChartSettings, namespace: str, leader: Lease, log: logging.Logger
+) -> tuple[KubernetesStore, NamespaceLease]:
+    """The store of a further namespace, and the Lease there that allows to write."""
+    lease = NamespaceLease(
+        api,
+        namespace,
+        release=chart.release,
+        platform=chart.namespace,
+        leader=leader,
+        log=log,
+        floor=lambda: store.fence(),
+    )
+    store = KubernetesStore(api, namespace, fence=lease, log=log)
+    return store, lease
 
 
 def _metadata(api: KubeApi, chart: ChartSettings) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[st
     Raises Conflict when another writer was faster. Nothing is lost: the next tick decides again.
     """
     for done in decision.finished:
-        store.finish_action(done.name, done.outcome, message=done.message, revision=done.revision)
+        store.finish_action(done.name, done.outcome, message=done.message, revision=done.revision, route=route)
     if decision.next is None:
         return None
     # The windows counted under the head are the evidence that the next revision stores.
@@ -33,7 +33,7 @@ def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[st
     log(canonical(revision.to_json()))
     if revision.action is not None:
         message = decision.answer or revision.reason
-        store.finish_action(revision.action, Outcome.ACCEPTED, message=message, revision=revision.seq)
+        store.finish_action(revision.action, Outcome.ACCEPTED, message=message, revision=revision.seq, route=route)
     store.prune(route, keep=REVISIONS_KEPT, now=revision.created_at)
     return revision
 

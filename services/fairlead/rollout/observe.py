@@ -25,7 +25,7 @@ from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import in_force
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.policy.unready import unready_versions
+from fairlead.rollout.policy.unready import missing_instances, unready_versions
 from fairlead.rollout.ports import (
     AnswerSource,
     Clock,
@@ -213,6 +213,7 @@ class Observer:
                 _of_model(route.namespace, route.spec.model, snapshot),
                 since=self._attempts.began(head) if head is not None else None,
             ),
+            missing=missing_instances(_of_model(route.namespace, route.spec.model, snapshot)),
             wanted=wanted_counts(route, snapshot.wanted),
             unknown=snapshot.unknown,
             gateways=snapshot.gateways,

@@ -30,7 +30,7 @@ class EngineStore(Protocol):
     def prune(self, route: str, *, keep: int, now: datetime) -> int: ...  # noqa: D102
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]: ...  # noqa: D102
     def finish_action(  # noqa: D102
-        self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None
+        self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None, route: str | None = None
     ) -> None: ...
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None: ...  # noqa: D102
     def windows(self, route: str) -> list[Window]: ...  # noqa: D102

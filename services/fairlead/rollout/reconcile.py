@@ -99,6 +99,7 @@ class Engine:
         snapshot, routes, appended = self._observer.start_tick(), self._store.routes(), list[Revision]()
         unreadable = self._store.unreadable_routes()
         winners = self._winners(routes, unreadable)
+        homes = {one.name: one.namespace for one in routes} | {one.name: one.namespace for one in unreadable}
         self._observer.forget_deleted({one.name for one in routes} | {one.name for one in unreadable})
         self._reread, self._stopped = {}, {}
         try:
@@ -108,7 +109,8 @@ class Engine:
                 between()
                 route = self._reread.get(known.name, known)
                 if winners[route.spec.model] != route.name:
-                    self._write_status(route, report.report_conflict(route, winners[route.spec.model]))
+                    winner = winners[route.spec.model]
+                    self._write_status(route, report.report_conflict(route, winner, homes[winner]))
                     continue
                 appended += self._reconcile_safely(route, snapshot)
         finally:
@@ -214,7 +216,7 @@ class Engine:
         )
         self._store.set_status(broken.name, status)
         for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
-            self._store.finish_action(action.name, Outcome.REFUSED, message=message)
+            self._store.finish_action(action.name, Outcome.REFUSED, message=message, route=broken.name)
 
     def _head(self, route: str) -> Revision | None:
         """The head; None also if it cannot be read."""

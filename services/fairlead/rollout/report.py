@@ -96,14 +96,14 @@ def report(
     ).to_json()
 
 
-def report_conflict(route: Route, winner: str) -> dict[str, object]:
-    """The status of a route whose model already belongs to an older route, `winner`."""
+def report_conflict(route: Route, winner: str, namespace: str) -> dict[str, object]:
+    """The status of a route whose model already belongs to an older route, `winner` of this namespace."""
     return Status(
         route=route.name,
         observed_generation=route.generation,
         target=route.spec.target_ref,
-        waiting=f"route {winner!r} is older and serves {route.spec.model!r}; delete one of the two",
-        conditions=(conflict_condition(route, winner),),
+        waiting=f"{_named(winner, namespace, route)} is older and serves {route.spec.model!r}; delete one of the two",
+        conditions=(conflict_condition(route, winner, namespace),),
     ).to_json()
 
 
@@ -293,10 +293,14 @@ def counted_condition(observation: Observation) -> Condition:
     )
 
 
-def conflict_condition(route: Route, winner: str) -> Condition:
-    """Two routes for one model: the oldest serves it."""
-    message = f"{route.spec.model!r} belongs to route {winner!r}"
+def conflict_condition(route: Route, winner: str, namespace: str) -> Condition:
+    """Two routes for one model: the oldest serves it, in whichever namespace of the platform it is."""
+    message = f"{route.spec.model!r} belongs to {_named(winner, namespace, route)}"
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)
+
+
+def _named(winner: str, namespace: str, loser: Route) -> str:
+    return f"route {winner!r}" + (f" of namespace {namespace!r}" if namespace != loser.namespace else "")
 
 
 def _before_the_first(

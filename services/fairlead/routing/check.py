@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fairlead.contracts.route import TOTAL_WEIGHT
@@ -36,6 +36,21 @@ def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknow
             f"the store has no revision of any route, but gateways serve {names}: nothing is published, "
             "because that would remove every route",
             hint="the gateways keep serving; restore the store, or create a route: all others are then removed",
+        )
+
+
+def check_unread(missing: Collection[str], unread: Collection[str]) -> None:
+    """Raises Refused if routes that gateways serve were never seen, while some namespaces could not be read.
+
+    They may be routes of these namespaces, whose models would get no requests any more.
+    """
+    if missing and unread:
+        names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+        raise Refused(
+            f"gateways serve {names}, which no namespace that can be read has, and {', '.join(sorted(unread))} cannot "
+            "be read: nothing is published, because these models would get no requests any more",
+            hint="give the control plane its rights there: upgrade the platform's chart; or take the namespace out of "
+            "`namespaces`, and its models are removed",
         )
 
 

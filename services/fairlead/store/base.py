@@ -125,8 +125,13 @@ class ActionStore(Protocol):
         """Actions, oldest first."""
         ...
 
-    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        """Store the outcome. Repeating the call with the same outcome does nothing."""
+    def finish_action(
+        self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None, route: str | None = None
+    ) -> None:
+        """Store the outcome. Repeating the call with the same outcome does nothing.
+
+        `route` is the action's own: a store of several namespaces may have several actions of one name.
+        """
         ...
 
 

@@ -104,7 +104,7 @@ def rights(prepared: Cluster, api: Api) -> Iterator[Rights]:
         found.grant(who, ROLES[role])
     lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
     own = [{**lease, "resourceNames": [f"{RELEASE}-control-plane"], "verbs": ["get", "update", "patch"]}]
-    found.grant("control plane", ROLES["controlPlane"] + ROLES["scaledObjects"] + own)
+    found.grant("control plane", ROLES["controlPlane"] + ROLES["ownNamespace"] + ROLES["scaledObjects"] + own)
     found.grant("lease writer", [{**lease, "verbs": ["create", "update", "patch"]}])
     routes = found.path(labels.API_VERSION, "modelroutes")
     wait_until(lambda: not found.try_out("on-call", "GET", routes), "the roles are at work")

@@ -15,20 +15,25 @@ SERVICES = Kind("/api/v1", "services", "Service")
 ACCOUNTS = Kind("/api/v1", "serviceaccounts", "ServiceAccount")
 
 
-def labelled(ref: VersionRef) -> dict[str, str]:
-    return {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
+def labelled(ref: VersionRef, model: str = "iris") -> dict[str, str]:
+    return {labels.MODEL: model, labels.ROUTE: model, labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
 
 
-def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = False, managed: bool = False) -> None:
+def make_version(
+    api: Api, namespace: str, ref: VersionRef, *, model: str = "iris", adopted: bool = False, managed: bool = False
+) -> None:
     """Create a Deployment and a headless Service like the chart.
 
     `adopted`: owned by the route, like after a tick. `managed`: the control plane writes the number of its pods.
     """
-    name, selector = labels.version_name("iris", ref), {"app": ref.identity}
-    metadata: dict[str, Any] = {"name": name, "labels": labelled(ref)}
+    name, selector = labels.version_name(model, ref), {"app": ref.identity}
+    metadata: dict[str, Any] = {"name": name, "labels": labelled(ref, model)}
     if adopted:
-        metadata["ownerReferences"] = [owned_by(api.get(ROUTES, namespace, "iris"))]
-    pod = {"metadata": {"labels": {**selector, **labelled(ref)}}, "spec": {"containers": [{"name": "m", "image": "i"}]}}
+        metadata["ownerReferences"] = [owned_by(api.get(ROUTES, namespace, model))]
+    pod = {
+        "metadata": {"labels": {**selector, **labelled(ref, model)}},
+        "spec": {"containers": [{"name": "m", "image": "i"}]},
+    }
     # Paused, so that no controller creates pods.
     spec = {"paused": True, "selector": {"matchLabels": selector}, "template": pod}
     scaled = {labels.SCALED_BY: labels.SCALED_BY_CONTROL_PLANE} if managed else {}
@@ -39,13 +44,13 @@ def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = F
     api.create(SERVICES, namespace, {"metadata": metadata, "spec": headless})
 
 
-def make_slice(api: Api, namespace: str, ref: VersionRef, **endpoints: dict[str, Any]) -> None:
+def make_slice(api: Api, namespace: str, ref: VersionRef, *, model: str = "iris", **endpoints: dict[str, Any]) -> None:
     found = [
         {"addresses": [address.replace("_", ".")], "conditions": conditions, "targetRef": {"name": f"pod-{number}"}}
         for number, (address, conditions) in enumerate(endpoints.items())
     ]
     ports = [{"name": labels.PORT_NAME, "port": 8080}]
-    metadata = {"name": f"slice-{ref.identity}", "labels": labelled(ref)}
+    metadata = {"name": f"slice-{ref.identity}", "labels": labelled(ref, model)}
     body = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": found}
     api.create(SLICES, namespace, body)
 

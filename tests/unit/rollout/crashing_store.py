@@ -59,7 +59,9 @@ class CrashingStore(SqliteStore):
             self._waiting.pop(revision.route, None)
             return appended
 
-    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
+    def finish_action(
+        self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None, route: str | None = None
+    ) -> None:
         with self._crashing():
             super().finish_action(name, outcome, message=message, revision=revision)
 

@@ -31,12 +31,20 @@ def one_platform(seen: Seen) -> Iterator[Finding]:
     """One control plane, of one release."""
     found = of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE)
     where = f"in namespace {seen.namespace}"
-    if not found:
+    if not found and not _from_elsewhere(seen):
         yield problem(
-            f"no control plane is installed {where}",
+            f"no control plane is installed {where}, and none of another namespace serves it",
             "nothing configures gateways, and no route gets a status",
             f"install the platform: helm install fairlead charts/platform --namespace {seen.namespace}; "
-            "or name the namespace that has it: --namespace NAME",
+            "or list the namespace in `namespaces` of the platform that should serve it; or name the namespace that "
+            "has it: --namespace NAME",
+        )
+    if found and (others := _from_elsewhere(seen)):
+        names = ", ".join(map(_platform_of, others))
+        yield problem(
+            f"namespace {seen.namespace} has a platform, and that of namespace {names} serves it too",
+            "each writes the ledger and the status of every route here, and neither can work",
+            "keep one: uninstall the one here, or take the namespace out of `namespaces` of the other",
         )
     if len(found) > 1:
         yield problem(
@@ -54,10 +62,22 @@ def one_platform(seen: Seen) -> Iterator[Finding]:
             )
 
 
+def _from_elsewhere(seen: Seen) -> list[Object]:
+    """The Leases of platforms of other namespaces that serve this one."""
+    return [one for one in seen.list(LEASES, LEADERS) if _platform_of(one)]
+
+
+def _platform_of(lease: Object) -> str:
+    return label(lease, labels.PLATFORM)
+
+
 def leader(seen: Seen) -> Iterator[Finding]:
     """One Lease, renewed a moment ago by the API server's clock, which also tells the clock of its writer."""
     parts = of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE)
     leases = seen.list(LEASES, LEADERS)
+    for one in leases if not parts else ():
+        if platform := _platform_of(one):
+            yield from _of_lease(seen, one, label(one, labels.INSTANCE) + "-control-plane", platform)
     if not any(ready(one) for one in parts):
         return  # it is not installed or not ready, and other checks say so
     if not leases:
@@ -67,10 +87,10 @@ def leader(seen: Seen) -> Iterator[Finding]:
             f"read why: kubectl logs deployment/{name_of(parts[0])} --namespace {seen.namespace}",
         )
     for one in leases:
-        yield from _of_lease(seen, one, parts[0])
+        yield from _of_lease(seen, one, name_of(parts[0]), seen.namespace)
 
 
-def _of_lease(seen: Seen, lease: Object, part: Object) -> Iterator[Finding]:
+def _of_lease(seen: Seen, lease: Object, part: str, platform: str) -> Iterator[Finding]:
     spec = lease.get("spec") or {}
     times = [moment(one["time"]) for one in lease["metadata"].get("managedFields") or () if one.get("time")]
     written = max(times, default=moment(lease["metadata"]["creationTimestamp"]))
@@ -79,7 +99,7 @@ def _of_lease(seen: Seen, lease: Object, part: Object) -> Iterator[Finding]:
         yield problem(
             f"no control plane leads: {name_of(lease)} was renewed {round(age.total_seconds())} s ago",
             "rollouts stand still, no table changes, and a fault of a version is not noticed; gateways go on serving",
-            f"read why: kubectl logs deployment/{name_of(part)} --namespace {seen.namespace}",
+            f"read why: kubectl logs deployment/{part} --namespace {platform}",
         )
         return
     # Its writer's clock at that moment, and the API server's: who reads the Lease later compares two clocks.

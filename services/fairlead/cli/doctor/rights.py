@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fairlead import errors
 from fairlead.cli.doctor.finding import Check, Finding, problem
 from fairlead.cli.doctor.kinds import SCALED_OBJECTS
 from fairlead.cli.doctor.seen import Seen, of_component, pod_spec
@@ -32,16 +33,21 @@ RIGHTS = (
     Right(labels.GROUP, ("modelrouteactions",), ("create", "delete"), "actions are not verified and never removed"),
     Right("discovery.k8s.io", ("endpointslices",), _SEE, "it sees no ready pod, so nothing is released"),
     Right("", ("pods",), _SEE, "it cannot say why a pod is not ready, and finds no gateway"),
-    Right("", ("pods/log",), ("get",), "it cannot say why a gateway rejected a table"),
     Right("", ("events",), ("create",), "events of routes are missing"),
     Right("coordination.k8s.io", ("leases",), ("create",), "nobody can lead"),
-    Right("", ("configmaps",), ("create",), "gateways get no tables"),
     Right("apps", ("deployments",), _OWN, _VERSIONS),
     Right("", ("services",), _OWN, _VERSIONS),
     Right("policy", ("poddisruptionbudgets",), _OWN, _VERSIONS),
     Right("autoscaling", ("horizontalpodautoscalers",), _OWN, _VERSIONS),
 )
-"""Those of the chart's Role; a test compares the two. Lease and ConfigMap of its own are asked for by name."""
+"""Those of the chart's Role of each namespace; a test compares the two. A Lease of its own is asked for by name."""
+OWN_NAMESPACE = (
+    Right("", ("pods/log",), ("get",), "it cannot say why a gateway rejected a table"),
+    Right("", ("configmaps",), ("create",), "gateways get no tables"),
+)
+"""More in the platform's own namespace. Its ConfigMap is asked for by name."""
+FURTHER_NAMESPACE = (Right("coordination.k8s.io", ("leases",), ("list",), "it does not work beside another platform"),)
+"""More in each further namespace that it serves."""
 OF_SCALED_OBJECTS = Right("keda.sh", ("scaledobjects",), _OWN, "ScaledObjects of versions that are gone stay")
 _NAMED = ("get", "update", "patch")
 _OF_NAMESPACE = "/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
@@ -57,13 +63,48 @@ def control_plane_may(seen: Seen) -> Iterator[Finding]:
             (Right("", ("configmaps",), _NAMED, "gateways get no tables"), f"{release}-publication"),
         ]
         scaled = [OF_SCALED_OBJECTS] if any(label(one, labels.MODEL) for one in seen.list(SCALED_OBJECTS)) else []
-        for right, name in [*((one, "") for one in (*RIGHTS, *scaled)), *own]:
-            for resource in right.resources:
-                missing = [verb for verb in right.verbs if not _may(seen, part, right.group, resource, verb, name)]
-                if missing:
-                    yield _lacks(
-                        part, f"{', '.join(missing)} {resource}{f'.{right.group}' if right.group else ''}", right
-                    )
+        rights = [*((one, "") for one in (*RIGHTS, *OWN_NAMESPACE, *scaled)), *own]
+        yield from _lacking(seen, part, seen.namespace, rights)
+
+
+def further_namespaces(seen: Seen) -> Iterator[Finding]:
+    """The rights in each further namespace. One that it may not read at all is one line."""
+    for part in of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE):
+        lease = labels.served_name(label(part, labels.INSTANCE), seen.namespace)
+        named = (Right("coordination.k8s.io", ("leases",), _NAMED, "it writes nothing there"), lease)
+        for namespace in filter(None, _variables(part).get("FAIRLEAD_NAMESPACES", "").split(",")):
+            try:
+                readable = _may(seen, part, namespace, labels.GROUP, "modelroutes", "list", "")
+            except errors.NotFound:
+                readable = False
+            if readable:
+                rights = [*((one, "") for one in (*RIGHTS, *FURTHER_NAMESPACE)), named]
+                yield from _lacking(seen, part, namespace, rights)
+                continue
+            yield problem(
+                f"the control plane {name_of(part)} may not read the namespace {namespace}, which it is to serve",
+                "its models are not served, or what they serve does not change; other namespaces go on",
+                "create the namespace if it does not exist, then upgrade the platform's chart with the same values; or "
+                "take it out of `namespaces`",
+            )
+
+
+def _lacking(seen: Seen, part: Object, namespace: str, rights: Sequence[tuple[Right, str]]) -> Iterator[Finding]:
+    where = f" in namespace {namespace}" if namespace != seen.namespace else ""
+    for right, name in rights:
+        for resource in right.resources:
+            missing = [
+                verb for verb in right.verbs if not _may(seen, part, namespace, right.group, resource, verb, name)
+            ]
+            if missing:
+                what = f"{', '.join(missing)} {resource}{f'.{right.group}' if right.group else ''}{where}"
+                yield _lacks(part, what, right)
+
+
+def _variables(part: Object) -> dict[str, str]:
+    """The variables of its container that have a value."""
+    variables = [one for each in pod_spec(part)["containers"] for one in each.get("env") or ()]
+    return {str(one["name"]): str(one.get("value") or "") for one in variables}
 
 
 def _lacks(part: Object, what: str, right: Right) -> Finding:
@@ -75,11 +116,11 @@ def _lacks(part: Object, what: str, right: Right) -> Finding:
     )
 
 
-def _may(seen: Seen, part: Object, group: str, resource: str, verb: str, name: str) -> bool:
+def _may(seen: Seen, part: Object, namespace: str, group: str, resource: str, verb: str, name: str) -> bool:
     plain, _, below = resource.partition("/")
-    attributes = {"namespace": seen.namespace, "group": group, "resource": plain, "verb": verb, "name": name}
-    path = _OF_NAMESPACE.format(namespace=seen.namespace)
-    needed = f"create localsubjectaccessreviews in namespace {seen.namespace}"
+    attributes = {"namespace": namespace, "group": group, "resource": plain, "verb": verb, "name": name}
+    path = _OF_NAMESPACE.format(namespace=namespace)
+    needed = f"create localsubjectaccessreviews in namespace {namespace}"
     return _allowed(seen, part, path, needed, {**attributes, "subresource": below}, "LocalSubjectAccessReview")
 
 
@@ -89,7 +130,7 @@ def _allowed(seen: Seen, part: Object, path: str, needed: str, attributes: Objec
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": kind,
-        "metadata": {"namespace": namespace} if kind.startswith("Local") else {},
+        "metadata": {"namespace": attributes["namespace"]} if kind.startswith("Local") else {},
         "spec": {
             "resourceAttributes": attributes,
             "user": f"system:serviceaccount:{namespace}:{account}",
@@ -102,10 +143,7 @@ def _allowed(seen: Seen, part: Object, path: str, needed: str, attributes: Objec
 def token_reviews(seen: Seen) -> Iterator[Finding]:
     """The right to check tokens of gateways, in the whole cluster, where the chart asks for it."""
     for part in of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE):
-        variables = {
-            one["name"]: one.get("value") for each in pod_spec(part)["containers"] for one in each.get("env") or ()
-        }
-        if variables.get("FAIRLEAD_CHECK_GATEWAY_TOKENS") != "true":
+        if _variables(part).get("FAIRLEAD_CHECK_GATEWAY_TOKENS") != "true":
             continue
         attributes = {"group": "authentication.k8s.io", "resource": "tokenreviews", "verb": "create"}
         needed = "create subjectaccessreviews in the whole cluster"
@@ -119,5 +157,6 @@ def token_reviews(seen: Seen) -> Iterator[Finding]:
 
 CHECKS = (
     Check("the control plane may do what it must in the namespace", control_plane_may),
+    Check("the control plane may do what it must in the further namespaces that it serves", further_namespaces),
     Check("the control plane may check the tokens of gateways", token_reviews),
 )

@@ -32,7 +32,7 @@ def wanted_instances(
     rows: dict[str, Wanted] = {}
     for route in routes:
         head = heads.get(route.name)
-        mine = [row for row in existing if row.model == route.spec.model]
+        mine = [row for row in existing if (row.namespace, row.model) == (route.namespace, route.spec.model)]
         kept, cold = _kept(route, head, now), stopped.get(route.name, {row.ref for row in mine if row.stopped})
         for row in mine:
             if route.name not in settled or row.ref in kept:
@@ -45,8 +45,9 @@ def wanted_instances(
             elif row.index == 0:
                 rows[row.id] = row.model_copy(update={"stopped": True})
     # A deleted route's instances are stopped when no gateway serves the route any more.
-    models = {route.spec.model for route in routes}
-    rows.update((row.id, row) for row in existing if row.model not in models and row.model in serving)
+    models = {(route.namespace, route.spec.model) for route in routes}
+    gone = [row for row in existing if (row.namespace, row.model) not in models]
+    rows.update((row.id, row) for row in gone if row.model in serving)
     return [rows[key] for key in sorted(rows)]
 
 

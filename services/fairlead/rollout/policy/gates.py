@@ -116,7 +116,10 @@ def capacity(situation: Situation) -> Check:
     have, weight = situation.ready(situation.candidate), situation.next_weight
     need = situation.instances_for(weight)
     if have < need:
-        reason = f"{percent(weight)} needs {_instances(need)} of {situation.candidate} ready, there are {have}"
+        version = situation.candidate
+        why = situation.observation.missing.get(version, "") if version is not None else ""
+        reason = f"{percent(weight)} needs {_instances(need)} of {version} ready, there are {have}"
+        reason += f": {why}" if why else ""
         return _hold("capacity", reason, have=have, need=need)
     return _pass("capacity", f"{_instances(have)} for {percent(weight)}", have=have, need=need)
 

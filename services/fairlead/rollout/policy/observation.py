@@ -29,6 +29,8 @@ class Observation:
     gateway has found one."""
     unready: Mapping[VersionRef, Unready] = field(default_factory=dict)
     """Why the versions without a ready instance have none, as far as their instances say it."""
+    missing: Mapping[VersionRef, str] = field(default_factory=dict)
+    """Why further instances of a version cannot be created: a quota that is used up, a policy."""
     unknown: str = ""
     """Why `ready` and `unready` may be old, as a sentence; empty while they are current. Old ones raise no weight and
     roll nothing back."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fairlead.contracts.instance import CANNOT_BE_SERVED, Instance
+from fairlead.contracts.instance import CANNOT_BE_CREATED, CANNOT_BE_SERVED, Instance
 from fairlead.contracts.route import VersionRef
 
 MAX_WHY = 300
@@ -33,8 +33,19 @@ def unready_versions(instances: Iterable[Instance], since: datetime | None) -> d
     return {ref: _unready(mine, since) for ref, mine in found.items() if not any(one.ready for one in mine)}
 
 
+def missing_instances(instances: Iterable[Instance]) -> dict[VersionRef, str]:
+    """The versions whose further instances cannot be created, and why."""
+    return {one.ref: _short(one.reason) for one in instances if one.reason.startswith(CANNOT_BE_CREATED)}
+
+
+def _short(told: str) -> str:
+    why = " ".join(told.removeprefix(CANNOT_BE_SERVED).split())
+    return why if len(why) <= MAX_WHY else f"{why[:MAX_WHY]}..."
+
+
 def _unready(instances: Sequence[Instance], since: datetime | None) -> Unready:
+    # One that cannot be created says less than those that are there.
+    instances = [one for one in instances if not one.reason.startswith(CANNOT_BE_CREATED)] or instances
     failed = [one for one in instances if one.failed_at is not None and (since is None or one.failed_at >= since)]
     told = next((one.reason for one in (*failed, *instances) if one.reason), "")
-    why = " ".join(told.removeprefix(CANNOT_BE_SERVED).split())
-    return Unready(why if len(why) <= MAX_WHY else f"{why[:MAX_WHY]}...", for_good=len(failed) == len(instances))
+    return Unready(_short(told), for_good=len(failed) == len(instances))

@@ -8,11 +8,11 @@ the stored publication.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from fairlead import errors
-from fairlead.routing.check import check_snapshot, check_succession
+from fairlead.routing.check import check_snapshot, check_succession, check_unread
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisions, revisions_of
 from fairlead.routing.publish.publication import EncodedUpdate, Publication, Publications
@@ -51,7 +51,9 @@ class XdsPublisher:
         *,
         drain_s: float = DRAIN_S,
         idle_poll_s: float = IDLE_POLL_S,
+        unread: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        """`unread` are the namespaces whose routes this process has never read."""
         self._publications, self._cache, self._fleet = publications, cache, fleet
         self._clock, self._drain_s, self._idle_poll_s = clock, drain_s, idle_poll_s
         self._state: PlanState | None = None
@@ -61,6 +63,9 @@ class XdsPublisher:
         self._revisions = PublishedRevisions()
         self._next_poll = float("-inf")
         self._progress = Progress(settled=False, waiting_for="a first snapshot")
+        self._unread = unread
+        self._known: frozenset[str] = frozenset()
+        """The routes of every snapshot so far."""
         self._orphaned = False
         """Whether gateways serve a configuration whose publication is lost."""
 
@@ -78,14 +83,17 @@ class XdsPublisher:
     def want(self, snapshot: Snapshot) -> None:
         """Set the desired snapshot, replacing the last one.
 
-        Raises Refused for a snapshot that no gateway may get, or that would remove every route at once; Unavailable
-        while the stored publication cannot be read.
+        Raises Refused for a snapshot that no gateway may get, or that would remove every route at once, or routes of a
+        namespace that nobody has read; Unavailable while the stored publication cannot be read.
         """
         if self._wanted is not None and self._wanted[0] is snapshot:
             return
         state = self._lead()
         check_snapshot(snapshot)
-        check_succession(self._published_revisions(state), snapshot, unknown=self._orphaned)
+        published = self._published_revisions(state)
+        check_succession(published, snapshot, unknown=self._orphaned)
+        self._known |= snapshot.revisions.keys()
+        check_unread(published.keys() - self._known, self._unread())
         desired = DesiredResources.of(snapshot, self._wanted[1] if self._wanted is not None else None)
         self._wanted = (snapshot, desired)
         self._state = set_desired(state, desired)

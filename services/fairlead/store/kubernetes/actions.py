@@ -75,7 +75,15 @@ class KubernetesActions:
             raise errors.NotFound(f"there is no action {name!r}")
         return self._action(found)
 
-    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
+    def finish_action(
+        self,
+        name: str,
+        outcome: Outcome,
+        *,
+        message: str = "",
+        revision: int | None = None,
+        route: str | None = None,  # noqa: ARG002 - the name is enough in one namespace
+    ) -> None:
         """Store the outcome. Repeating the call with the same outcome does nothing."""
         if self._session.objects.get(ACTIONS, name) is None and self._session.refreshed(ACTIONS, name) is None:
             raise errors.NotFound(f"there is no action {name!r}")

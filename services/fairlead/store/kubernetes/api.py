@@ -46,12 +46,12 @@ class Gone(errors.Unavailable):
 class Api:
     """One API server, as one user. It is thread-safe: a connection serves one request at a time."""
 
-    def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S, connections: int = CONNECTIONS) -> None:
         self.access = access
         self._timeout_s = timeout_s
         # Retries are decided here and by our callers; the connection pool must not add three more.
         access.configuration.retries = False
-        access.configuration.connection_pool_maxsize = CONNECTIONS
+        access.configuration.connection_pool_maxsize = connections
         self._client = ApiClient(access.configuration)
         self._client.user_agent = "fairlead"
 

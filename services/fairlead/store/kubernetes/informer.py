@@ -43,6 +43,8 @@ class Informer:
         self._thread = threading.Thread(target=self._run, name=f"watch-{cache.kind.plural}", daemon=True)
         self.seen = monotonic()
         """When the API server last answered, on the monotonic clock."""
+        self.refused = ""
+        """Why the API server refuses to list the objects; empty once it does not."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -68,10 +70,15 @@ class Informer:
             except (errors.FairleadError, KeyError, TypeError, ValueError) as error:
                 if self.stopping.is_set():
                     return
+                if isinstance(error, errors.Refused | errors.NotFound):
+                    self.refused = error.message
                 known, complaint = complaint, str(error)
                 if complaint != known:
                     self._log.warning(
-                        "cannot watch %s, the last known state is kept: %s", self._cache.kind.plural, error
+                        "cannot watch %s of namespace %s, the last known state is kept: %s",
+                        self._cache.kind.plural,
+                        self._namespace,
+                        error,
                     )
                 # Jitter: all replicas lose the API server at the same time, and should not reconnect at the same time.
                 self.stopping.wait(pause * random.uniform(0.5, 1.0))
@@ -81,6 +88,7 @@ class Informer:
         """List once, then watch until the next resync."""
         found, version = self._api.list(self._cache.kind, self._namespace)
         self._cache.replace(found, int(version))
+        self.refused = ""
         self.seen = listed = self._monotonic()
         while not self.stopping.is_set() and self._monotonic() < listed + RESYNC_S:
             version = self._follow(version)
@@ -124,6 +132,11 @@ class CachedObjects:
     def loaded(self) -> bool:
         """Whether every kind was listed at least once."""
         return all(cache.loaded for cache in self._caches.values())
+
+    @property
+    def refused(self) -> str:
+        """Why the API server refuses to list one of the kinds; empty while it refuses none."""
+        return next((informer.refused for informer in self._informers if informer.refused), "")
 
     def wait(self, token: object, timeout_s: float) -> object:
         """Wait until the change token differs from `token`, at most `timeout_s`, and return the current one."""

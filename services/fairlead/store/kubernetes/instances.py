@@ -53,7 +53,7 @@ def read(
 ) -> list[Instance]:
     """The instances in these objects, by id.
 
-    A pod counts as one even before it has an endpoint, and so does a Deployment that cannot create its first pod.
+    A pod counts as one even before it has an endpoint, and so does the pod that a Deployment cannot create.
     """
     found: dict[str, Instance] = {}
     by_name = {name_of(pod): pod for pod in pods}
@@ -68,10 +68,9 @@ def read(
         if ref is not None and (key := _id(pod, ref, namespace, name)) not in found and not _is_over(pod):
             host = str(pod["status"].get("podIP") or name)
             found[key] = _instance(key, pod, ref, namespace, host, labels.SERVICE_PORT, False, pod, now)
-    there = {(one.model, one.ref) for one in found.values()}
     for one in deployments:
         ref = ref_of(one)
-        if ref is not None and (label(one, labels.MODEL), ref) not in there and (why := why_no_pods(one)):
+        if ref is not None and (why := why_no_pods(one)):
             made = _instance(
                 _id(one, ref, namespace, name_of(one)),
                 one, ref, namespace, name_of(one), labels.SERVICE_PORT, False, None, now,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from fairlead import errors
 from fairlead.contracts import labels
@@ -41,6 +42,7 @@ class Lease:
         log: logging.Logger,
         floor: Callable[[], int] = lambda: 0,
         owners: Callable[[], Sequence[Object]] = tuple,
+        more_labels: Mapping[str, str] = MappingProxyType({}),
         duration_s: float = DURATION_S,
         renew_within_s: float = RENEW_WITHIN_S,
         retry_s: float = RETRY_S,
@@ -60,6 +62,7 @@ class Lease:
         self._log = log
         self._floor = floor
         self._owners = owners
+        self._labels = {**_LABELS, **more_labels}
         self._duration_s = duration_s
         self._renew_within_s = renew_within_s
         self._monotonic = monotonic
@@ -112,7 +115,7 @@ class Lease:
         return self.leads()
 
     def _complain(self, error: errors.FairleadError) -> None:
-        self._log.warning("the lease cannot be renewed: %s", error)
+        self._log.warning("the lease of namespace %s cannot be renewed: %s", self._where[1], error)
 
     def _read(self) -> Object | None:
         try:
@@ -137,7 +140,7 @@ class Lease:
     def _new(self) -> Object:
         now = self._now()
         spec = {"acquireTime": now, "renewTime": now, "leaseTransitions": self._floor() + 1}
-        metadata = {"name": self._where[2], "labels": _LABELS, "ownerReferences": list(self._owners())}
+        metadata = {"name": self._where[2], "labels": self._labels, "ownerReferences": list(self._owners())}
         return {"metadata": metadata, "spec": {**self._ours(), **spec}}
 
     def _renewed(self, found: Object) -> Object:
@@ -147,7 +150,7 @@ class Lease:
         if taken:
             transitions = max(int(spec.get("leaseTransitions") or 0), self._floor()) + 1
             spec = {**spec, "acquireTime": now, "leaseTransitions": transitions}
-        metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **_LABELS}}
+        metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **self._labels}}
         if taken and (owners := self._owners()):  # after a reinstall the old owners are gone: replace their references
             metadata["ownerReferences"] = list(owners)
         return {"metadata": metadata, "spec": {**spec, **self._ours(), "renewTime": now}}

@@ -7,10 +7,11 @@ further right, and `kubectl describe pod` shows it too.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from fairlead.contracts.exit_status import how_it_ended
-from fairlead.contracts.instance import CANNOT_BE_SERVED
+from fairlead.contracts.instance import CANNOT_BE_CREATED, CANNOT_BE_SERVED
 from fairlead.store.kubernetes.kinds import NO_PODS, Object
 
 MAIN = "model"
@@ -20,6 +21,11 @@ RESTARTS = 3
 """So often Kubernetes must have restarted a container in vain until it counts as failed."""
 FIRST_WRITTEN = timedelta(seconds=5)
 """How long after a pod's start the kubelet has written all its conditions."""
+_QUOTA = re.compile(
+    r"exceeded quota: (?P<quota>[^,]+), requested: (?P<asked>.+), used: (?P<used>.+), limited: (?P<limited>.+)"
+)
+"""What the API server says of a pod that a quota refuses. It names only what is used up."""
+_AMOUNT = re.compile(r"([^,=]+)=([^,]+)")
 _OUT_OF_MEMORY = "OOMKilled"
 _WAITING = {
     "ContainerCreating": "is being created",
@@ -51,11 +57,25 @@ def why_unready(pod: Object | None) -> str:
     return "its container runs and is not ready yet" if "Ready" in conditions else _phase(pod)
 
 
+def used_up(message: str) -> str:
+    """Which quota is used up and by how much, from the API server's message; empty if no quota is the cause."""
+    found = _QUOTA.search(message)
+    if found is None:
+        return ""
+    asked, used, limited = (dict(_AMOUNT.findall(found[part])) for part in ("asked", "used", "limited"))
+    what = [
+        f"{name}: {used.get(name, '0')} of {most} is used, and a pod asks for {asked.get(name, '?')} more"
+        for name, most in limited.items()
+    ]
+    return f"the ResourceQuota {found['quota']} is used up ({'; '.join(what)})"
+
+
 def why_no_pods(deployment: Object) -> str:
     """Why a Deployment cannot create pods; empty if it can."""
     for one in (deployment.get("status") or {}).get("conditions") or ():
         if one.get("type") == NO_PODS and one.get("status") == "True":
-            return f"its pods cannot be created: {one.get('message') or one.get('reason')}"
+            message = str(one.get("message") or one.get("reason"))
+            return f"{CANNOT_BE_CREATED}: {used_up(message) or message}"
     return ""
 
 

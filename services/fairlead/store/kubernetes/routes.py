@@ -104,6 +104,10 @@ class KubernetesRoutes:
         found = self._session.objects.get(ROUTES, name)
         return annotation(found, "meta.helm.sh/release-name") if found else ""
 
+    def route_objects(self) -> tuple[Object, ...]:
+        """The objects of all routes, by name; the same tuple as before if nothing changed."""
+        return self._session.objects.list(ROUTES)
+
     def _all(self) -> Iterator[Route | UnreadableRoute]:
         for found in self._session.objects.list(ROUTES):
             if _is_being_deleted(found):

@@ -1,4 +1,7 @@
-"""The Kubernetes store: one namespace, one class, composed of a base class per kind of document."""
+"""The Kubernetes store: one namespace, one class, composed of a base class per kind of document.
+
+`namespaces` makes one store of several of them.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +88,11 @@ class KubernetesStore(KubernetesScales, KubernetesStatuses, KubernetesActions, K
     def loaded(self) -> bool:
         """Whether reads are possible."""
         return self._cached is None or self._cached.loaded
+
+    @property
+    def refused(self) -> str:
+        """Why the API server refuses to show the objects of the namespace; empty while it does not."""
+        return self._cached.refused if self._cached is not None else ""
 
     def start(self) -> None:
         """Start the informers."""

@@ -50,7 +50,15 @@ class SqliteActions:
             ).fetchall()
         return [Action.model_validate_json(document) for (document,) in rows]
 
-    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
+    def finish_action(
+        self,
+        name: str,
+        outcome: Outcome,
+        *,
+        message: str = "",
+        revision: int | None = None,
+        route: str | None = None,  # noqa: ARG002 - the name is enough here
+    ) -> None:
         """Store the outcome. Repeating the call with the same outcome does nothing."""
         with self._database.writing() as connection:
             found = self.action(name)

@@ -81,7 +81,7 @@ def test_a_namespace_without_a_platform_says_so_once() -> None:
     cluster = FakeCluster(deployments=[], leases=[], services=[])
     said = [line for one in platform.CHECKS for line in said_by(cluster, one)]
     assert [one for one in said if not one.startswith("ok")] == [
-        "problem: no control plane is installed in namespace prod"
+        "problem: no control plane is installed in namespace prod, and none of another namespace serves it"
     ]
 
 
@@ -107,6 +107,8 @@ def test_the_rights_that_are_asked_for_are_those_of_the_charts_role() -> None:
         return {(one.group, resource, verb) for one in those for resource in one.resources for verb in one.verbs}
 
     assert asked(*rights.RIGHTS) == pairs(ROLES["controlPlane"])
+    assert asked(*rights.OWN_NAMESPACE) == pairs(ROLES["ownNamespace"])
+    assert asked(*rights.FURTHER_NAMESPACE) == pairs(ROLES["furtherNamespace"])
     assert asked(rights.OF_SCALED_OBJECTS) == pairs(ROLES["scaledObjects"])
 
 

@@ -105,6 +105,12 @@ class TestRise:
         head = canary(5000, approved=1)
         assert waits(a_route(), head, world) == "capacity: 100 % needs 2 instances of 1.1.0 ready, there are 1"
 
+    def test_the_rollout_says_which_quota_keeps_it_from_having_the_capacity(self) -> None:
+        quota = "its pods cannot be created: the ResourceQuota team is used up (pods: 4 of 4 is used, ...)"
+        world = seen(30, ready={V1: 2, V2: 1}, wanted={V1: 2, V2: 2}, missing={V2: quota})
+        said = waits(a_route(), canary(5000, approved=1), world)
+        assert said == f"capacity: 100 % needs 2 instances of 1.1.0 ready, there are 1: {quota}"
+
     def test_an_instance_of_stable_that_is_no_longer_wanted_lowers_the_need(self) -> None:
         world = seen(30, ready={V1: 2, V2: 1}, wanted={V1: 1, V2: 1})
         assert after(a_route(), canary(5000, approved=1), world).cause is Cause.PROMOTED

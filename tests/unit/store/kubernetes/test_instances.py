@@ -5,6 +5,7 @@ import pytest
 
 from fairlead.contracts import labels
 from fairlead.contracts.instance import CANNOT_BE_SERVED, Instance
+from fairlead.rollout.policy.unready import unready_versions
 from fairlead.store.kubernetes.instances import read
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, Object
 
@@ -167,8 +168,9 @@ def test_a_version_whose_pods_cannot_be_created_says_why() -> None:
 
 
 def test_a_version_with_a_pod_is_told_by_its_pods() -> None:
-    (one,) = seen(pods=(a_pod("p1", phase="Pending"),), deployments=(a_deployment("True"),))
-    assert one.reason == "Pending"
+    found = seen(pods=(a_pod("p1", phase="Pending"),), deployments=(a_deployment("True"),))
+    assert "Pending" in {one.reason for one in found}
+    assert [one.why for one in unready_versions(found, None).values()] == ["Pending"]
 
 
 def test_restarts_of_all_containers_are_counted() -> None:

@@ -1,0 +1,324 @@
+"""One store of several namespaces: whose a name is, and that what fails in one namespace stays there."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.action import Outcome
+from fairlead.contracts.instance import Wanted
+from fairlead.control.displaced import TellingEngine
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.kinds import ACTIONS, DEPLOYMENTS, ROUTES, Kind, Object
+from fairlead.store.kubernetes.namespace_lease import NamespaceLease
+from fairlead.store.kubernetes.namespaces import REFUSED_FOR_S, KubernetesNamespaces
+from fairlead.store.kubernetes.route_names import route_names
+from fairlead.store.kubernetes.session import Fence
+from unit.store.builders import NOW, REF, a_spec, a_window, an_action, successor
+from unit.store.kubernetes.memory_api import MemoryApi
+
+LEASES = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease")
+LOG = logging.getLogger("test.namespaces")
+
+
+class World:
+    """A platform in `home` that serves team-a and team-b, and what its API server has."""
+
+    def __init__(self, *further: str) -> None:
+        self.api, self.now = MemoryApi(), 1000.0
+        self.stores = {name: KubernetesStore.direct(self.api, name) for name in ("home", *further)}
+        self.store = KubernetesNamespaces(list(self.stores.values()), log=LOG, monotonic=lambda: self.now)
+
+    def route(self, namespace: str, name: str = "iris", *, made: str = "2026-01-01T00:00:00Z") -> None:
+        spec = a_spec(model=name).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        self.api.put(ROUTES, namespace, name, {"metadata": {"creationTimestamp": made}, "spec": spec})
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(route.namespace, route.name) for route in self.store.routes()]
+
+
+@pytest.fixture
+def world() -> World:
+    return World("team-a", "team-b")
+
+
+LATER = "2026-01-01T00:00:05Z"
+
+
+def test_the_routes_of_all_namespaces_are_one_list(world: World) -> None:
+    for namespace, name in (("home", "zoo"), ("team-a", "iris"), ("team-b", "churn")):
+        world.route(namespace, name)
+    assert world.names() == [("team-b", "churn"), ("team-a", "iris"), ("home", "zoo")]
+    assert world.store.route("iris").namespace == "team-a"
+    with pytest.raises(errors.NotFound, match="routes: churn, iris, zoo"):
+        world.store.route("none")
+
+
+def test_of_two_routes_of_one_name_the_oldest_is_followed_and_the_other_is_told(world: World) -> None:
+    world.route("team-a", made=LATER)
+    world.route("team-b")
+    assert world.names() == [("team-b", "iris")]
+    [(route, winner)] = world.store.displaced()
+    assert (route.namespace, winner) == ("team-a", "team-b")
+
+
+class IdleEngine:
+    def tick_urgent(self) -> list[object]:
+        return []
+
+    def tick(self, between: object) -> None:
+        return None
+
+
+def test_a_route_whose_name_another_namespace_has_gets_a_condition_and_its_actions_are_refused(world: World) -> None:
+    world.route("team-a", made=LATER)
+    world.route("team-b")
+    world.stores["team-a"].create_action(an_action("pause-1"))
+    TellingEngine(IdleEngine(), world.store).tick(lambda: None)
+    status = world.api.get(ROUTES, "team-a", "iris")["status"]
+    said = "route 'iris' of namespace 'team-b' is older and serves 'iris'; delete one of the two"
+    assert status["waiting"] == said
+    [condition] = status["conditions"]
+    assert (condition["type"], condition["status"]) == ("Conflict", "True")
+    assert condition["message"] == "'iris' belongs to route 'iris' of namespace 'team-b'"
+    action = world.stores["team-a"].action("pause-1")
+    assert (action.outcome, action.message) == (Outcome.REFUSED, said)
+    assert "status" not in world.api.get(ROUTES, "team-b", "iris")
+
+
+def test_when_the_oldest_is_gone_the_next_has_the_name(world: World) -> None:
+    world.route("team-a", made=LATER)
+    world.route("team-b")
+    del world.api.objects[ROUTES.plural, "team-b", "iris"]
+    assert world.names() == [("team-a", "iris")]
+    assert world.store.displaced() == []
+
+
+ROUTE = st.builds(
+    lambda name, second, gone: {
+        "metadata": {"name": name, "creationTimestamp": f"2026-01-01T00:00:0{second}Z"}
+        | ({"deletionTimestamp": "2026-01-01T00:01:00Z"} if gone else {})
+    },
+    st.sampled_from("abc"),
+    st.integers(0, 3),
+    st.booleans(),
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["home", "team-a", "team-b"]),
+        st.lists(ROUTE, unique_by=lambda one: str(one["metadata"]["name"])).map(tuple),
+    )
+)
+def test_every_name_has_one_namespace_and_nobody_older_is_displaced(routes: dict[str, tuple[Object, ...]]) -> None:
+    found = route_names(routes)
+    alive = {
+        (namespace, str(one["metadata"]["name"])): str(one["metadata"]["creationTimestamp"])
+        for namespace, objects in routes.items()
+        for one in objects
+        if "deletionTimestamp" not in one["metadata"]
+    }
+    followed = {(namespace, name) for name, namespace in found.namespaces.items()}
+    assert followed | set(found.displaced) == alive.keys()
+    assert not followed & set(found.displaced)
+    for namespace, name in found.displaced:
+        winner = found.namespaces[name]
+        assert (alive[winner, name], winner) < (alive[namespace, name], namespace)
+
+
+def test_what_is_written_of_a_route_is_written_in_its_namespace(world: World) -> None:
+    world.route("team-a")
+    world.store.append(successor(None))
+    world.store.set_status("iris", {"route": "iris", "observedGeneration": 1})
+    world.store.add_window("iris", a_window(1))
+    plurals = {(namespace, plural) for plural, namespace, _ in world.api.objects}
+    assert plurals == {("team-a", "modelroutes"), ("team-a", "modelrouterevisions")}
+    assert world.store.windows("iris") == [a_window(1)]
+    head = world.store.head("iris")
+    assert head is not None
+    assert (head.seq, world.stores["home"].head("iris")) == (1, None)
+
+
+def test_actions_of_one_name_in_two_namespaces_are_finished_each_by_its_route(world: World) -> None:
+    for namespace, route in (("team-a", "iris"), ("team-b", "churn")):
+        world.route(namespace, route)
+        world.stores[namespace].create_action(an_action("stop").model_copy(update={"route": route}))
+    world.store.finish_action("stop", Outcome.ACCEPTED, route="churn")
+    assert world.stores["team-a"].action("stop").outcome is Outcome.PENDING
+    assert world.stores["team-b"].action("stop").outcome is Outcome.ACCEPTED
+    assert [one.route for one in world.store.actions(outcome=Outcome.PENDING)] == ["iris"]
+
+
+def test_an_action_on_a_route_of_another_namespace_is_not_seen(world: World) -> None:
+    world.route("team-b", "churn")
+    body = {"spec": {"route": "churn", "type": "rollback", "actor": "mallory"}}
+    world.api.put(ACTIONS, "team-a", "forged", body)
+    assert world.store.actions() == []
+    assert world.store.actions("churn") == []
+
+
+def test_a_namespace_that_refuses_writes_stops_no_other_and_is_named_with_what_to_do(world: World) -> None:
+    world.route("team-a", "iris")
+    world.route("team-b", "churn")
+    world.api.refuses |= {("patch", "team-a"), ("create", "team-a")}
+    with pytest.raises(errors.Conflict):
+        world.store.append(successor(None))
+    for route in ("iris", "churn"):
+        world.store.set_status(route, {"route": route, "observedGeneration": 1})
+    assert world.api.get(ROUTES, "team-b", "churn")["status"]["observedGeneration"] == 1
+    [(namespace, why)] = world.store.problems().items()
+    assert namespace == "team-a"
+    assert why.startswith("not everything can be written there: API server: you may not patch in team-a; create the")
+    assert "upgrade the platform's chart" in why
+    world.now += REFUSED_FOR_S
+    assert world.store.problems() == {}
+
+
+def test_a_problem_of_a_namespace_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.route("team-a")
+    world.api.refuses.add(("patch", "team-a"))
+    for _ in range(3):
+        world.store.set_status("iris", {"route": "iris", "observedGeneration": 1})
+        world.store.change_token()
+    assert [one.message.partition(":")[0] for one in caplog.records] == ["namespace team-a"]
+
+
+def test_a_ledger_that_may_not_be_read_is_a_problem_of_its_route_only(world: World) -> None:
+    world.route("team-a")
+    world.store.append(successor(None))
+    fresh = KubernetesNamespaces([KubernetesStore.direct(world.api, name) for name in world.stores])
+    world.api.refuses.add(("get", "team-a"))
+    with pytest.raises(errors.Invalid, match="the ledger of 'iris' cannot be read: API server: you may not get"):
+        fresh.revision("iris", 1)
+
+
+def unread(api: MemoryApi) -> tuple[KubernetesNamespaces, KubernetesStore]:
+    """A store whose second namespace was never listed."""
+    absent = KubernetesStore(api, "absent", log=LOG)
+    return KubernetesNamespaces([KubernetesStore.direct(api, "home"), absent], log=LOG), absent
+
+
+def test_a_namespace_that_was_never_listed_has_no_routes_and_is_unread(world: World) -> None:
+    world.route("home")
+    store, _ = unread(world.api)
+    assert [one.name for one in store.routes()] == ["iris"]
+    assert store.unread() == ("absent",)
+    assert not store.loaded
+
+
+class Deleting(MemoryApi):
+    """It notes which objects were deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[tuple[str, str]] = []
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background") -> None:
+        self.deleted.append((namespace, name))
+
+
+def test_a_namespace_that_nobody_decided_about_keeps_its_versions(world: World) -> None:
+    api = world.api = Deleting()
+    stores = [KubernetesStore.direct(api, name) for name in ("home", "team-a")]
+    world.api.put(ROUTES, "team-a", "iris", {"spec": a_spec().model_dump(mode="json", by_alias=True)})
+    stores[1].append(successor(None))
+    own = [{"kind": "ModelRoute", "uid": "team-a/modelroutes/iris"}]
+    old = {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: "0.9.0", labels.IDENTITY: "0123456789"}
+    api.put(DEPLOYMENTS, "team-a", "iris-0123456789", {"metadata": {"labels": old, "ownerReferences": own}})
+    store = KubernetesNamespaces(stores)
+    store.want([])
+    assert api.deleted == []
+    store.want([Wanted(namespace="team-a", model="iris", ref=REF, index=0, source="deployment/iris")])
+    assert set(api.deleted) == {("team-a", "iris-0123456789")}
+
+
+class Leading:
+    """The platform's own Lease."""
+
+    identity = "pod-0"
+
+    def __init__(self) -> None:
+        self.is_leader = True
+
+    def leads(self) -> bool:
+        return self.is_leader
+
+
+def a_lease(api: MemoryApi, leader: Leading, *, floor: int = 0, now: float = 0.0) -> NamespaceLease:
+    return NamespaceLease(
+        api,
+        "team-a",
+        release="fairlead",
+        platform="home",
+        leader=leader,
+        log=LOG,
+        floor=lambda: floor,
+        monotonic=lambda: now,
+    )
+
+
+def test_only_the_leader_of_the_platform_takes_the_lease_of_a_further_namespace() -> None:
+    api, leader = MemoryApi(), Leading()
+    lease = a_lease(api, leader, floor=7)
+    leader.is_leader = False
+    assert not lease.attempt()
+    assert not api.objects
+    leader.is_leader = True
+    assert lease.attempt()
+    [found] = api.list(LEASES, "team-a")[0]
+    assert found["metadata"]["name"] == "fairlead-control-plane.home"
+    assert found["metadata"]["labels"][labels.PLATFORM] == "home"
+    assert lease.token() == 8  # above what routes there have seen
+
+
+def test_a_replica_that_leads_no_more_may_write_nowhere() -> None:
+    api, leader = MemoryApi(), Leading()
+    lease: Fence = a_lease(api, leader)
+    assert isinstance(lease, NamespaceLease)
+    assert lease.attempt()
+    leader.is_leader = False
+    with pytest.raises(errors.Conflict, match="does not lead"):
+        lease.token()
+
+
+def test_the_next_leader_takes_the_lease_at_once_and_counts_on() -> None:
+    api, first, second = MemoryApi(), Leading(), Leading()
+    second.identity = "pod-1"
+    before, after = a_lease(api, first), a_lease(api, second)
+    assert before.attempt()
+    first.is_leader = False
+    assert after.attempt()
+    assert (after.token(), api.list(LEASES, "team-a")[0][0]["spec"]["holderIdentity"]) == (2, "pod-1")
+
+
+def test_a_namespace_with_a_platform_of_its_own_is_left_to_that_one() -> None:
+    api = MemoryApi()
+    other = {"spec": {"holderIdentity": "their-pod", "renewTime": NOW.isoformat()}}
+    api.put(LEASES, "team-a", "fairlead-control-plane", other)
+    with pytest.raises(errors.Refused, match="namespace team-a has a control plane of another platform: fairlead-con"):
+        a_lease(api, Leading()).attempt()
+
+
+def test_the_lease_that_an_uninstalled_platform_left_is_no_obstacle() -> None:
+    api, now = MemoryApi(), [0.0]
+    api.put(LEASES, "team-a", "fairlead-control-plane", {"spec": {"holderIdentity": "their-pod"}})
+    lease = NamespaceLease(
+        api,
+        "team-a",
+        release="fairlead",
+        platform="home",
+        leader=Leading(),
+        log=LOG,
+        floor=int,
+        monotonic=lambda: now[0],
+    )
+    with pytest.raises(errors.Refused):
+        lease.attempt()
+    now[0] += 20
+    assert lease.attempt()
