@@ -9,7 +9,7 @@ import json
 
 from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.overload import MEMORY_BYTES, heap_bytes, max_connections
-from fairlead.routing.envoy.tls import secret_files
+from fairlead.routing.envoy.tls import entry_files, secret_files
 from fairlead.routing.snapshot import Endpoint
 
 CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
@@ -24,6 +24,8 @@ TOKEN = "/var/run/secrets/fairlead.dev/gateway/token"
 """Where the pod has its token."""
 CERTIFICATES = "/var/run/secrets/fairlead.dev/tls"
 """Where the pod has its certificate and the authorities, with TLS."""
+ENTRY, CLIENT_CA = (f"/var/run/secrets/fairlead.dev/{name}" for name in ("entry", "client-ca"))
+"""Where the pod has the certificate that clients see, and the authorities of theirs."""
 TOKEN_SECRET = "/etc/fairlead/gateway-token.json"
 """Where the pod has the file that names the token's place to Envoy."""
 
@@ -52,5 +54,6 @@ def token_text() -> str:
 
 
 def tls_texts() -> dict[str, str]:
-    """The content of charts/platform/files/certificate.json and authorities.json, by name."""
-    return {name: json.dumps(content, indent=1) + "\n" for name, content in secret_files(CERTIFICATES).items()}
+    """The content of the files in charts/platform/files that say where certificates and authorities are, by name."""
+    files = {**secret_files(CERTIFICATES), **entry_files(ENTRY, CLIENT_CA)}
+    return {name: json.dumps(content, indent=1) + "\n" for name, content in files.items()}

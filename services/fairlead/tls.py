@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """The least time between two looks at the files, in seconds."""
+_VERSION = 0xA0
+_TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
+"""The two forms of a time, by their tag."""
 HINT = "Write a certificate, its key and, where they are needed, the authorities as PEM files."
 
 
@@ -88,6 +92,39 @@ class FileContext(ssl.SSLContext):
     def wrap_socket(self, *arguments: Any, **more: Any) -> ssl.SSLSocket:
         """Begin a connection on a socket."""
         return self.current().wrap_socket(*arguments, **more)
+
+
+def check(files: Files, *, server: bool) -> None:
+    """Raise Invalid, with a sentence that names the file, if the files cannot be used now."""
+    _read(files, server=server)
+
+
+def valid_until(pem: str) -> datetime:
+    """When the first certificate of a PEM text ends. Raises ValueError if there is none."""
+    begin, end = (pem.find(f"-----{word} CERTIFICATE-----") for word in ("BEGIN", "END"))
+    if not 0 <= begin < end:
+        raise ValueError("there is no certificate in PEM")
+    der = ssl.PEM_cert_to_DER_cert(pem[begin:end] + "-----END CERTIFICATE-----")
+    signed = _parts(_parts(der)[0][1])[0][1]
+    # Version (it may be missing), number, algorithm, issuer, validity: RFC 5280, section 4.1.
+    fields = [one for one in _parts(signed) if one[0] != _VERSION]
+    kind, text = _parts(fields[3][1])[1]
+    return datetime.strptime(text.decode("ascii"), _TIMES[kind]).replace(tzinfo=UTC)
+
+
+def _parts(der: bytes) -> list[tuple[int, bytes]]:
+    """The elements that follow each other, each its tag and content. Raises ValueError if they are cut."""
+    found, at = [], 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1] if at + 1 < len(der) else 0, at + 2
+        if length & 0x80:
+            count = length & 0x7F
+            length, at = int.from_bytes(der[at : at + count]), at + count
+        if at + length > len(der):
+            raise ValueError("the certificate is cut")
+        found.append((tag, der[at : at + length]))
+        at += length
+    return found
 
 
 def _stamp(path: Path) -> object:

@@ -11,7 +11,8 @@ import pytest
 from charts.sample import FACTS, IRIS
 from fairlead.contracts import labels
 from fairlead.control.chart_settings import GATEWAY_SECRETS, ChartSettings
-from fairlead.routing.envoy.tls import secret_files
+from fairlead.routing.envoy.tls import entry_files, secret_files
+from fairlead.routing.snapshot import EntryTls
 from fairlead.serving import settings
 from support.helm import HelmFailed, Object, Rendered, pod_of, render
 
@@ -123,6 +124,70 @@ def test_a_model_can_answer_everything_without_tls_for_a_while() -> None:
     assert all(settings.read(environment(one)).tls_also_plain for one in rendered.of("Deployment"))
 
 
+def entry(**tls: Any) -> dict[str, Any]:
+    """Values of the platform with TLS at its entry."""
+    return {"gateway": {"tls": tls}}
+
+
+ISSUED: dict[str, Any] = {
+    "certManager": {"issuerName": "public", "issuerKind": "ClusterIssuer", "dnsNames": ["a.example"]}
+}
+
+
+@pytest.mark.parametrize("tls", [{"secretName": "shop-tls"}, ISSUED], ids=["secret", "issuer"])
+def test_the_entry_with_tls_has_its_certificate_where_its_files_say(tls: dict[str, Any]) -> None:
+    rendered = render("platform", entry(**tls, clientCA="partners"))
+    gateway = rendered.one("Deployment", "fairlead-gateway")
+    found = {name: folder for folder, name in secrets(gateway).items()}
+    certificate = tls.get("secretName", "fairlead-entry-tls")
+    assert set(found) == {certificate, "partners"}
+    described = entry_files(found[certificate], found["partners"])
+    shipped = rendered.one("ConfigMap", "fairlead-gateway")["data"]
+    assert {file: json.loads(shipped[file]) for file in described} == described
+    assert {"name": "https", "containerPort": 8443, "protocol": "TCP"} in container_of(gateway)["ports"]
+
+
+def test_the_service_has_a_port_with_tls_which_clients_may_reach_and_the_control_plane_knows() -> None:
+    rendered = render("platform", entry(secretName="shop-tls", port=8443, plain="redirect"))
+    service = rendered.one("Service", "fairlead-gateway")
+    served = {one["name"]: (one["port"], one["targetPort"]) for one in service["spec"]["ports"]}
+    assert served == {"http": (80, "http"), "https": (8443, "https")}
+    assert "https" in ports(rendered)
+    control = rendered.one("Deployment", "fairlead-control-plane")
+    settings = ChartSettings.from_environment({**FACTS, **environment(control)}).settings()
+    assert settings.entry == EntryTls(8443, GATEWAY_SECRETS, 8443, plain="redirect")
+
+
+def test_the_certificate_of_an_issuer_has_the_names_of_clients_and_of_the_service() -> None:
+    rendered = render("platform", entry(**ISSUED))
+    [spec] = [one["spec"] for one in rendered.of("Certificate")]
+    assert spec["secretName"] == "fairlead-entry-tls"
+    assert spec["dnsNames"][0] == "a.example"
+    assert "fairlead-gateway.default.svc.cluster.local" in spec["dnsNames"]
+    assert spec["usages"] == ["digital signature", "server auth"]
+    assert spec["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "public"}
+
+
+@pytest.mark.parametrize(("plain", "port"), [("open", ("http", 80)), ("closed", ("https", 443))])
+def test_an_ingress_and_a_route_connect_to_the_port_that_answers(plain: str, port: tuple[str, int]) -> None:
+    more = {"ingress": {"enabled": True}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}
+    rendered = render("platform", {"gateway": {**more, "tls": {"secretName": "shop-tls", "plain": plain}}})
+    [rule] = rendered.one("Ingress", "fairlead-gateway")["spec"]["rules"]
+    [route] = rendered.one("HTTPRoute", "fairlead-gateway")["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["port"] == {"name": port[0]}
+    assert route["backendRefs"][0]["port"] == port[1]
+
+
+def test_the_test_of_a_model_believes_and_shows_what_its_secret_has() -> None:
+    rendered = render("model", {**IRIS, "test": {"tlsSecretName": "asking"}})
+    [job] = [one for one in rendered.hooks() if one["kind"] == "Job"]
+    assert environment(job)["FAIRLEAD_GATEWAY"] == "https://fairlead-gateway.default.svc.cluster.local"
+    assert "asking" in secrets(job).values()
+    named = render("model", {**IRIS, "test": {"gateway": "https://models.example.com"}})
+    [job] = [one for one in named.hooks() if one["kind"] == "Job"]
+    assert environment(job)["FAIRLEAD_GATEWAY"] == "https://models.example.com"
+
+
 @pytest.mark.parametrize(
     ("chart", "values", "said"),
     [
@@ -137,6 +202,10 @@ def test_a_model_can_answer_everything_without_tls_for_a_while() -> None:
             {**SECURED, "workload": {"extraPorts": [{"name": "admin", "port": 8443}]}},
             "TCP 8443 is taken",
         ),
+        ("platform", entry(clientCA="ca"), "gateway.tls.clientCA: is set, but the entry has no TLS"),
+        ("platform", entry(secretName="a", **ISSUED), "secretName: is set, and certManager.issuerName too"),
+        ("platform", entry(secretName="a", clientCA="ca", plain="open"), "plain: open lets everybody in"),
+        ("platform", entry(secretName="a", port=80), "gateway.tls.port: is 80, like service.port"),
         ("platform", {"tls": {"mode": "secrets"}}, "tls.secretNames.(gateway|controlPlane): is empty"),
         ("platform", {"tls": {"mode": "on"}}, "mode"),
     ],

@@ -36,9 +36,11 @@ class Platform:
         hosts: Sequence[str] = (),
         *,
         grpc: bool = False,
+        tls: Mapping[str, Any] | None = None,
     ) -> None:
+        """`tls` are the files of `gateway.tls`; its port is chosen here."""
         self.folder, self.state = folder, folder / ".fairlead"
-        port, control_port = free_ports(2)
+        port, control_port, self.tls_port = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.control_url = f"http://127.0.0.1:{control_port}"
         document: dict[str, Any] = {
@@ -46,6 +48,8 @@ class Platform:
             "control": {"port": control_port},
             "models": dict(models),
         }
+        if tls is not None:
+            document["gateway"]["tls"] = {"port": self.tls_port, **tls}
         if metrics is not None:
             document["metrics"] = dict(metrics)
         (folder / "platform.yaml").write_text(yaml.safe_dump(document))
@@ -147,9 +151,10 @@ def running_platform(
     hosts: Sequence[str] = (),
     *,
     grpc: bool = False,
+    tls: Mapping[str, Any] | None = None,
 ) -> Iterator[Platform]:
     """Run a platform with these settings, as in platform.yaml. It is stopped at the end of the block."""
-    platform = Platform(folder, models, metrics, hosts, grpc=grpc)
+    platform = Platform(folder, models, metrics, hosts, grpc=grpc, tls=tls)
     try:
         platform.start()
         yield platform

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fairlead.errors import Invalid
-from fairlead.tls import LOOK_S, FileContext, Files
+from fairlead.tls import LOOK_S, FileContext, Files, valid_until
 from support.cluster.certificates import Authority
 from support.mounted_secret import MountedSecret
 
@@ -171,3 +172,21 @@ def test_a_client_of_another_authority_is_refused(
             continue
     with pytest.raises(ssl.SSLCertVerificationError):
         server.do_handshake()
+
+
+def test_the_end_of_a_certificate_is_read_from_its_text(issued: Callable[..., Files]) -> None:
+    files = issued()
+    told = subprocess.run(
+        ["openssl", "x509", "-in", files.certificate, "-noout", "-enddate"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    end = valid_until(f"# comment\n{files.certificate.read_text()}").timestamp()
+    assert end == ssl.cert_time_to_seconds(told.removeprefix("notAfter="))
+
+
+@pytest.mark.parametrize("cut", [0, 30, 60, 200])
+def test_a_text_without_a_whole_certificate_has_no_end(issued: Callable[..., Files], cut: int) -> None:
+    text = issued().certificate.read_text()
+    begin, rest = text.split("\n", 1)
+    broken = f"{begin}\n{rest[:cut]}\n-----END CERTIFICATE-----" if cut else "nothing"
+    with pytest.raises(ValueError, match="certificate|padding|base64|Incorrect"):
+        valid_until(broken)

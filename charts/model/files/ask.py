@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -11,6 +12,8 @@ from fairlead.contracts.golden import compare
 
 GATEWAY, MODEL, VERSION = (os.environ[name] for name in ("FAIRLEAD_GATEWAY", "FAIRLEAD_MODEL", "FAIRLEAD_VERSION"))
 KEY = {"x-api-key": os.environ["FAIRLEAD_KEY"]} if "FAIRLEAD_KEY" in os.environ else {}
+OWN = os.environ.get("FAIRLEAD_CERTIFICATES")
+OWN = os.environ.get("FAIRLEAD_CERTIFICATES")
 DEADLINE = time.monotonic() + float(os.environ["FAIRLEAD_TIMEOUT_S"])
 
 
@@ -35,7 +38,7 @@ def asked(method: str, path: str, body: bytes | None = None) -> tuple:
         headers = {"content-type": "application/json", **KEY}
         request = urllib.request.Request(GATEWAY + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=context()) as answer:
                 return json.load(answer), answer.headers["x-model-version"]
         except urllib.error.HTTPError as error:
             why = f"{error.code} {error.read(500).decode(errors='replace')}"
@@ -44,6 +47,16 @@ def asked(method: str, path: str, body: bytes | None = None) -> tuple:
         if time.monotonic() > DEADLINE:
             sys.exit(f"{method} {GATEWAY}{path}: {why}")
         time.sleep(1)
+
+
+def context() -> ssl.SSLContext | None:
+    """What to believe and to show, from the Secret of the values; None without one: what the system believes."""
+    if OWN is None:
+        return None
+    made = ssl.create_default_context(cafile=f"{OWN}/ca.crt")
+    if os.path.exists(f"{OWN}/tls.crt"):
+        made.load_cert_chain(f"{OWN}/tls.crt", f"{OWN}/tls.key")
+    return made
 
 
 main()

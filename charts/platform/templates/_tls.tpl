@@ -17,6 +17,30 @@
 {{- if and (ne .Values.tls.mode "off") .Values.tls.toModels }}true{{ end -}}
 {{- end }}
 
+{{/* The Secret with the certificate that clients see; empty if the entry has no TLS. */}}
+{{- define "platform.entrySecret" -}}
+{{- $tls := .Values.gateway.tls -}}
+{{- $at := printf "%sgateway.tls" (include "fairlead.at" .) -}}
+{{- if and $tls.secretName $tls.certManager.issuerName -}}
+{{- fail (printf "%s.secretName: is set, and certManager.issuerName too; name one of them" $at) -}}
+{{- end -}}
+{{- if and $tls.clientCA (eq $tls.plain "open") -}}
+{{- fail (printf "%s.plain: open lets everybody in without the certificate that clientCA asks for; use closed or redirect" $at) -}}
+{{- end -}}
+{{- if $tls.certManager.issuerName -}}
+{{ include "platform.name" (list . "entry") }}-tls
+{{- else if $tls.secretName -}}
+{{ $tls.secretName }}
+{{- else if $tls.clientCA -}}
+{{- fail (printf "%s.clientCA: is set, but the entry has no TLS; set secretName or certManager.issuerName" $at) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The Service's port to which an Ingress or HTTPRoute connects: "http" or "https". */}}
+{{- define "platform.entryPort" -}}
+{{- if and (include "platform.entrySecret" .) (ne .Values.gateway.tls.plain "open") }}https{{ else }}http{{ end -}}
+{{- end }}
+
 {{/*
 A Certificate: (dict "root" $ "part" name "usage" text "names" list), with "namespace" if it is a further one. Its Secret
 is <release>-<part>-tls.

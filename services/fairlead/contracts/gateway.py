@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.contracts.latency import GRID_MS as GRID_MS
@@ -33,6 +34,12 @@ candidate has all requests, because there is nobody else to protect."""
 
 SPILL_REFUSED_HEADER = "x-spill-refused"
 """On a service's answer that refuses spill, so that gateways do not take it for a failure of the instance."""
+
+PASS_HEADER = "x-fairlead-pass"
+"""On the platform's own requests to a gateway whose entry has TLS: with its key they pass the port without TLS."""
+PlainPort = Literal["closed", "redirect", "open"]
+"""What a gateway's port without TLS does where its entry has TLS: `closed` answers only probes and the platform's own
+requests, `redirect` sends all others to the port with TLS, `open` answers everything."""
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 """The extensions of the Open Inference Protocol that a client of Triton can use, at a gateway and at a model service;

@@ -6,9 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.base import Document
 from fairlead.contracts.gates import is_custom
-from fairlead.contracts.gateway import sets_header
+from fairlead.contracts.gateway import PASS_HEADER, PlainPort, sets_header
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MinInstances, MirrorSpec, ScaleToZero, Sticky, Strategy, Timeouts
@@ -29,6 +30,30 @@ class AuthSettings(Document):
     """A file with clients, hashed keys and limits, which only you can open; relative to this file (docs/access.md)."""
 
 
+class EntryTlsSettings(Document):
+    """TLS of the public endpoint, on a port of its own."""
+
+    certificate: Annotated[str, Field(min_length=1)]
+    """The certificate that clients see, followed by those between it and its authority, as a PEM file; relative to this
+    file (docs/tls.md)."""
+    key: Annotated[str, Field(min_length=1)]
+    """Its private key, not encrypted, as a PEM file."""
+    client_ca: Annotated[str, Field(min_length=1)] | None = None
+    """The authorities of clients, as a PEM file: who has no certificate of them gets no connection. Null: all may."""
+    port: Port = 8443
+    """The port with TLS, on loopback."""
+    plain: PlainPort = "closed"
+    """What `port` of the gateway does: `closed`, only probes; `redirect`, send clients to the port with TLS; `open`."""
+
+    @model_validator(mode="after")
+    def _nobody_goes_around_it(self) -> Self:
+        if self.client_ca is not None and self.plain == "open":
+            raise ValueError(
+                "plain: open lets everybody in without the certificate that clientCa asks for; write closed or redirect"
+            )
+        return self
+
+
 class GatewaySettings(Document):
     """The public endpoint."""
 
@@ -44,10 +69,26 @@ class GatewaySettings(Document):
     """Whether it also answers clients of gRPC (docs/grpc.md)."""
     auth: AuthSettings | None = None
     """Who may call; null: everybody who reaches the port."""
+    tls: EntryTlsSettings | None = None
+    """TLS with clients; null: none."""
     tracing: TracingSettings | None = None
     """Spans of requests, from the gateway and from the services; null: none."""
     access_log: AccessLog = "failures"
     """What is logged of requests: `none`, `failures`, `all`, or all failures and a share of the others: `1%`."""
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether `port` answers only probes and the platform's own requests."""
+        return self.tls is not None and self.tls.plain != "open"
+
+    def own_headers(self, key: str) -> dict[str, str]:
+        """The headers of the platform's own requests to `port`, with its own key."""
+        return {**({KEY_HEADER: key} if self.auth else {}), **({PASS_HEADER: key} if self.is_gated else {})}
+
+    @property
+    def url(self) -> str:
+        """The address for clients on this machine."""
+        return f"http://127.0.0.1:{self.port}" if self.tls is None else f"https://127.0.0.1:{self.tls.port}"
 
 
 class ControlSettings(Document):
@@ -125,8 +166,12 @@ class Platform(Document):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        if self.gateway.port == self.control.port:
-            raise ValueError(f"gateway.port and control.port are both {self.gateway.port}")
+        ports = {"gateway.port": self.gateway.port, "control.port": self.control.port}
+        if self.gateway.tls is not None:
+            ports["gateway.tls.port"] = self.gateway.tls.port
+        for name, port in ports.items():
+            if twice := [other for other in ports if other != name and ports[other] == port]:
+                raise ValueError(f"{name} and {twice[0]} are both {port}")
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.contracts import sockets
+from fairlead.contracts.access import key_hash
+from fairlead.contracts.gateway import PASS_HEADER
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
@@ -29,6 +31,8 @@ from fairlead.control.console.trial import Trial
 from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
+from fairlead.control.entry_certificates import FOLDER as ENTRY_FOLDER
+from fairlead.control.entry_certificates import EntryCertificates, look_at
 from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.holds import Holds, mounted
@@ -51,7 +55,7 @@ from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
-from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.routing.snapshot import Endpoint, EntryTls, Settings
 from fairlead.slow_clients import RECEIVE_S, LimitedServer
 from fairlead.store.sqlite import SqliteStore
 
@@ -73,7 +77,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     admin = AdminClient(LOOPBACK, facts.admin_port)
     publisher = FilePublisher(folder, admin)
     access = AccessFile(Path(facts.gateway.auth.file), only_owner=True) if facts.gateway.auth is not None else None
-    smoke = GatewaySmoke(LOOPBACK, facts.gateway.port, key=own_key)
+    smoke = GatewaySmoke(LOOPBACK, facts.gateway.port, facts.gateway.own_headers(own_key))
+    certificates = EntryCertificates(facts.gateway.tls, folder, log) if facts.gateway.tls is not None else None
     answers = AnswerRings(log)
     history = history_of(facts.metrics)
     gateways = PublisherGateways(publisher)
@@ -94,15 +99,14 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         demand=GatewayDemand(use, holds),
     )
     log_file = str(ledger.parent / "logs" / GATEWAY_LOG)
-    settings = replace(settings_of(facts, folder), access_log=access_log(facts.gateway.access_log, log_file))
+    settings = replace(
+        settings_of(facts, folder, key_hash(own_key)), access_log=access_log(facts.gateway.access_log, log_file)
+    )
     desired = DesiredState(store, ReadyInstances(store), settings, guard_of(access, own_key, lambda: 1))
     metrics, heartbeat = Metrics(), Heartbeat(store)
 
-    def ticked(seconds: float) -> None:
-        metrics.ticked(seconds)
-        heartbeat.ticked(seconds)
-
-    loop = Loop(holds, engine, publisher, desired, log=log, ticked=ticked)
+    ticked = (metrics.ticked, heartbeat.ticked, look_at(certificates))
+    loop = Loop(holds, engine, publisher, desired, log=log, ticked=lambda s: [one(s) for one in ticked])
     metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence)
     loop.turn()
     # The gateway starts when this file appears, and needs a configuration at that moment.
@@ -112,10 +116,15 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     asking, sessions = Asking(store), Sessions()
     actions = ActionSocket(ledger.with_name(sockets.ACTIONS), asking, sessions.invite)
     try:
-        place = Place.of_folder(ledger.parent, f"http://{LOOPBACK}:{facts.gateway.port}")
+        place = Place.of_folder(ledger.parent, facts.gateway.url)
         acting, trial = (
             Acting(sessions, asking, place),
-            Trial(LOOPBACK, facts.gateway.port, asks_for_key=access is not None),
+            Trial(
+                LOOPBACK,
+                facts.gateway.port,
+                asks_for_key=access is not None,
+                passes={PASS_HEADER: own_key} if facts.gateway.is_gated else {},
+            ),
         )
         console = Console(Reader(store, loop, place, load=load), settings.hosts, acting=acting, trial=trial)
         whole = mounted(holds, build_api(store, loop, metrics=metrics, console=console))
@@ -158,8 +167,13 @@ class PublisherGateways:
         ]
 
 
-def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
-    """The gateway's own settings, besides the tables."""
+def settings_of(facts: RunningPlatform, folder: Path, own_hash: str = "") -> Settings:
+    """The gateway's own settings, besides the tables. `own_hash` is the hash of the platform's own key."""
+    tls = facts.gateway.tls
+    entry = None
+    if tls is not None:
+        asks = tls.client_ca is not None
+        entry = EntryTls(tls.port, str(folder / ENTRY_FOLDER), tls.port, asks, tls.plain, own_hash)
     return Settings(
         host=LOOPBACK,
         port=facts.gateway.port,
@@ -169,6 +183,7 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         holds=True,
         hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
+        entry=entry,
         tracing=tracing(facts.gateway.tracing),
         grpc=facts.gateway.grpc,
     )

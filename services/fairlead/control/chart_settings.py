@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from fairlead import errors
 from fairlead.contracts import labels
+from fairlead.contracts.gateway import PlainPort
 from fairlead.contracts.parsing import parse, parse_yaml
 from fairlead.contracts.platform import GatewaySettings
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.endpoints import ServiceNames
 from fairlead.control.request_records import access_log, tracing
 from fairlead.routing.envoy.sources import from_control_plane
-from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.routing.snapshot import Endpoint, EntryTls, Settings
 
 API_PORT = 8081
 XDS_PORT = 8082
 GATEWAY_PORT = 8080
+GATEWAY_TLS_PORT = 8443
 GATEWAY_OUTPUT = "/dev/stdout"
 """Where gateways write the access log: into the log of their pods."""
 GATEWAY_SECRETS = "/etc/fairlead"
@@ -52,6 +55,12 @@ class ChartSettings:
     """What gateways record of requests: its `tracing` and its `access_log`."""
     tls: str = ""
     """The mounted folder with this process's tls.crt, tls.key and ca.crt, for TLS with models; empty: no TLS."""
+    entry_port: int = 0
+    """The port of the gateways' Service for TLS with clients; 0: the entry has no TLS."""
+    entry_plain: PlainPort = "closed"
+    """With it: what the port without TLS does."""
+    entry_asks: bool = False
+    """With it: whether a client needs a certificate."""
     check_gateway_tokens: bool = False
     """Whether a gateway must prove with its pod's token which one it is."""
     metrics: MetricSettings = MetricSettings()
@@ -74,6 +83,13 @@ class ChartSettings:
         port = environment.get("FAIRLEAD_GATEWAY_PORT") or "80"
         if not port.isdigit() or not 0 < int(port) < 1 << 16:
             raise errors.Invalid(f"FAIRLEAD_GATEWAY_PORT: {port!r} is not a port")
+        entry = environment.get("FAIRLEAD_ENTRY_TLS_PORT") or "0"
+        if not entry.isdigit() or int(entry) >= 1 << 16:
+            raise errors.Invalid(f"FAIRLEAD_ENTRY_TLS_PORT: {entry!r} is not a port")
+        said = environment.get("FAIRLEAD_ENTRY_PLAIN") or "closed"
+        plain: PlainPort | None = next((one for one in get_args(PlainPort) if one == said), None)
+        if plain is None:
+            raise errors.Invalid(f"FAIRLEAD_ENTRY_PLAIN: {said!r} is not {' or '.join(get_args(PlainPort))}")
         size = environment.get("FAIRLEAD_MAX_REQUEST_BYTES") or str(4 << 20)
         if not size.isdigit() or int(size) < 1024:
             raise errors.Invalid(f"FAIRLEAD_MAX_REQUEST_BYTES: {size!r} is not a number of bytes from 1024 up")
@@ -91,6 +107,9 @@ class ChartSettings:
             cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
             access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
             tls=environment.get("FAIRLEAD_TLS") or "",
+            entry_port=int(entry),
+            entry_plain=plain,
+            entry_asks=_is_on(environment, "FAIRLEAD_ENTRY_CLIENT_CA"),
             grpc=_is_on(environment, "FAIRLEAD_GRPC"),
             check_gateway_tokens=_is_on(environment, "FAIRLEAD_CHECK_GATEWAY_TOKENS"),
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
@@ -129,6 +148,7 @@ class ChartSettings:
 
     def settings(self) -> Settings:
         """The settings of every gateway, besides the tables."""
+        entry = EntryTls(GATEWAY_TLS_PORT, GATEWAY_SECRETS, self.entry_port, self.entry_asks, self.entry_plain)
         service = self.gateway.host  # the control plane's own requests have it
         return Settings(
             host="0.0.0.0",
@@ -139,6 +159,7 @@ class ChartSettings:
             receive_timeout_s=self.receive_timeout_s,
             hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
             cors_origins=self.cors_origins,
+            entry=entry if self.entry_port else None,
             access_log=access_log(self.records.access_log, GATEWAY_OUTPUT),
             tracing=tracing(self.records.tracing),
             grpc=self.grpc,

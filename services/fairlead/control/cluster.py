@@ -9,13 +9,15 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.access import KEY_HEADER, key_hash
+from fairlead.contracts.gateway import PASS_HEADER, GatewaySite
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings, Connect, plain
 from fairlead.control.api import build_api
@@ -124,8 +126,11 @@ class ControlPlane:
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
         # Only the leader's is published, and only the leader tests.
-        own_key = secrets.token_urlsafe(32) if access is not None else ""
-        self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, key=own_key)
+        own_key, entry = secrets.token_urlsafe(32), settings.entry
+        settings = replace(settings, entry=replace(entry, own_key=key_hash(own_key)) if entry is not None else None)
+        passes = {PASS_HEADER: own_key} if entry is not None and entry.is_gated else {}
+        own = {**passes, **({KEY_HEADER: own_key} if access is not None else {})}
+        self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, own)
         self._stats, self._answers = WatchedLoad(FleetStats(gateways.gateways)), AnswerRings(log, connect=connect)
 
         def leads() -> bool:
@@ -172,7 +177,7 @@ class ControlPlane:
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
         # would act with its own rights, for somebody whom it does not know.
-        trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None)
+        trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None, passes=passes)
         drift = DriftReadings(store.instances, over_http(connect))
         reader = Reader(store, self.loop, Place.of_namespace(namespace), load=self._stats, drift=drift)
         self.console = Console(reader, settings.hosts, trial=trial)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 from fairlead.contracts import json_text
-from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
@@ -32,10 +33,9 @@ MARGIN_S = 1.0
 class GatewaySmoke:
     """Sends requests on its own threads: a candidate that hangs must not block the loop that rolls it back."""
 
-    def __init__(self, host: str, port: int, *, key: str = "") -> None:
-        """`key` is the platform's own, for a gateway that asks for keys."""
-        self._host, self._port = host, port
-        self._headers = {KEY_HEADER: key} if key else {}
+    def __init__(self, host: str, port: int, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`headers` are those of the platform's own requests."""
+        self._host, self._port, self._headers = host, port, headers
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="smoke")
         self._lock = threading.Lock()
         self._asked: dict[tuple[str, str, str, int], Future[Check]] = {}

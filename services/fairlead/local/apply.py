@@ -15,6 +15,7 @@ from fairlead.local.folders import differences, digests, version_spec
 from fairlead.local.versions import VersionCopies
 from fairlead.routing.access_file import read_access
 from fairlead.store.base import RouteStore, Store
+from fairlead.tls import Files, check
 
 APPLIED_TARGET = "fairlead.dev/applied-target"
 """Annotation: the target that the file named when it was last applied."""
@@ -31,7 +32,9 @@ def read_platform(file: Path) -> Platform:
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error
     platform = parse_yaml(Platform, text, str(file))
-    return _with_clients(platform, file.absolute().parent) if platform.gateway.auth is not None else platform
+    base = file.absolute().parent
+    platform = _with_clients(platform, base) if platform.gateway.auth is not None else platform
+    return _with_certificates(platform, base) if platform.gateway.tls is not None else platform
 
 
 def _with_clients(platform: Platform, base: Path) -> Platform:
@@ -41,6 +44,16 @@ def _with_clients(platform: Platform, base: Path) -> Platform:
     read_access(file, only_owner=True)
     auth = platform.gateway.auth.model_copy(update={"file": str(file)})
     return platform.model_copy(update={"gateway": platform.gateway.model_copy(update={"auth": auth})})
+
+
+def _with_certificates(platform: Platform, base: Path) -> Platform:
+    """The same, with absolute paths of the certificate's files. Raises Invalid if they cannot be used."""
+    assert platform.gateway.tls is not None
+    named = platform.gateway.tls.model_dump(include={"certificate", "key", "client_ca"}, exclude_none=True)
+    paths = {field: str(base / path) for field, path in named.items()}
+    tls = platform.gateway.tls.model_copy(update=paths)
+    check(Files(Path(tls.certificate), Path(tls.key), Path(tls.client_ca) if tls.client_ca else None), server=True)
+    return platform.model_copy(update={"gateway": platform.gateway.model_copy(update={"tls": tls})})
 
 
 def route_spec(

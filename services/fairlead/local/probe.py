@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fairlead.contracts import sockets
-from fairlead.contracts.access import KEY_HEADER
 from fairlead.local.ports import LOOPBACK
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,17 @@ class Reply:
 
 
 def ask(
-    port: int, method: str, path: str, body: bytes | None = None, *, key: str = "", timeout_s: float = 2.0
+    port: int,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    *,
+    headers: Mapping[str, str] = _NONE,
+    timeout_s: float = 2.0,
 ) -> Reply:
-    """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0.
-
-    `key` is sent to a gateway that asks for keys.
-    """
+    """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
-    return _answer(connection, method, path, body, {KEY_HEADER: key} if key else {})
+    return _answer(connection, method, path, body, headers)
 
 
 def ask_socket(socket_path: Path, method: str, path: str, *, timeout_s: float = 2.0) -> Reply:
@@ -64,7 +68,7 @@ def _answer(
     method: str,
     path: str,
     body: bytes | None,
-    headers: Mapping[str, str] = MappingProxyType({}),
+    headers: Mapping[str, str] = _NONE,
 ) -> Reply:
     kind = {"content-type": "application/json"} if body is not None else {}
     try:
@@ -79,7 +83,13 @@ def _answer(
 
 
 async def ask_async(
-    port: int, method: str, path: str, body: bytes | None = None, *, key: str = "", timeout_s: float = 2.0
+    port: int,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    *,
+    headers: Mapping[str, str] = _NONE,
+    timeout_s: float = 2.0,
 ) -> Reply:
     """`ask` for coroutines: it runs on a thread."""
-    return await asyncio.to_thread(ask, port, method, path, body, key=key, timeout_s=timeout_s)
+    return await asyncio.to_thread(ask, port, method, path, body, headers=headers, timeout_s=timeout_s)

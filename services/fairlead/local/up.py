@@ -100,9 +100,12 @@ async def _up(
 def _require_ports(folder: StateFolder, platform: Platform) -> Collection[str]:
     """Raise Conflict if a port is used by anyone but a process that a killed supervisor left; returns their names."""
     left, last = folder.orphans(), folder.last_run()
+    tls, before_tls = platform.gateway.tls, last and last.gateway.tls
+    secured = (log_files.GATEWAY, tls.port, before_tls and before_tls.port, "TLS", "gateway.tls.port") if tls else None
     for name, port, before, what, flag in (
         (log_files.GATEWAY, platform.gateway.port, last and last.gateway.port, "the gateway", "--port"),
         (log_files.CONTROL, platform.control.port, last and last.control.port, "the control plane", "--control-port"),
+        *((secured,) if secured else ()),
     ):
         if name not in left or port != before:
             ports.require_free(port, what, flag)
@@ -146,6 +149,8 @@ def _with_ports(platform: Platform, port: int | None, control_port: int | None) 
     control = platform.control.model_copy(update={"port": control_port} if control_port else {})
     if gateway.port == control.port:
         raise errors.Invalid(f"gateway and control plane cannot both use port {gateway.port}")
+    if gateway.tls is not None and gateway.tls.port in (gateway.port, control.port):
+        raise errors.Invalid(f"gateway.tls.port is {gateway.tls.port}, which is used already; name another port")
     return platform.model_copy(update={"gateway": gateway, "control": control})
 
 
@@ -159,7 +164,8 @@ class StartupReport:
         self._store = store
         self._wait_s = wait_s
         self._run = supervisor.run_facts
-        self._key = folder.own_key() if supervisor.run_facts.gateway.auth is not None else ""
+        gateway = supervisor.run_facts.gateway
+        self._headers = gateway.own_headers(folder.own_key()) if gateway.auth or gateway.tls else {}
         self._option = "" if folder.root == DEFAULT.absolute() else f" --state {shlex.quote(str(folder.root))}"
         self._models = [route.name for route in store.routes()]
 
@@ -224,18 +230,21 @@ class StartupReport:
             raise errors.Unavailable(
                 f"the first prediction of {model} failed with status {reply.status}: {reply.body.decode()}"
             )
-        url = f"http://{ports.LOOPBACK}:{self._run.gateway.port}/models/{model}/predict"
+        url = f"{self._run.gateway.url}/models/{model}/predict"
         version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
         out = self._console
         out.print("\nfirst prediction, through the gateway:", highlight=False)
-        key = f"-H '{KEY_HEADER}: KEY' " if self._key else ""
-        curl = f"  curl -s {url} {key}-H 'content-type: application/json' -d '{body}'"
+        key = f"-H '{KEY_HEADER}: KEY' " if self._run.gateway.auth else ""
+        tls = self._run.gateway.tls
+        believed = "--cacert CA " if tls is not None else ""
+        shown_to = "--cert CERTIFICATE --key KEY_FILE " if tls is not None and tls.client_ca is not None else ""
+        curl = f"  curl -s {url} {believed}{shown_to}{key}-H 'content-type: application/json' -d '{body}'"
         out.print(Text(shown(curl)), soft_wrap=True)
         out.print(Text(shown(f"  {reply.body.decode(errors='replace')}")), soft_wrap=True)
         out.print(Text(shown(f"  answered by {model} {version}, route revision {revision}\n")))
 
     def _say_next(self, seconds: float) -> None:
-        base, control = (f"http://{ports.LOOPBACK}:{port}" for port in (self._run.gateway.port, self._run.control.port))
+        base, control = self._run.gateway.url, f"http://{ports.LOOPBACK}:{self._run.control.port}"
         out = self._console
         out.print(f"up after {seconds:.1f} s", highlight=False)
         out.print(f"  console        {control}/", highlight=False)
@@ -256,4 +265,4 @@ class StartupReport:
         return ["fairlead deploy DIR", f"fairlead status {model}", f"fairlead history {model}"]
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        return await ask_async(self._run.gateway.port, method, path, body, key=self._key)
+        return await ask_async(self._run.gateway.port, method, path, body, headers=self._headers)

@@ -10,7 +10,7 @@ from fairlead.errors import Invalid
 from fairlead.routing.envoy.access import access_clusters
 from fairlead.routing.envoy.clusters import Endpoints, control_cluster, table_clusters
 from fairlead.routing.envoy.holding import hold_cluster
-from fairlead.routing.envoy.listener import listener
+from fairlead.routing.envoy.listener import listeners
 from fairlead.routing.envoy.proto import Json
 from fairlead.routing.envoy.routes import route_configuration, table_routes
 from fairlead.routing.envoy.tracing import collector_clusters
@@ -78,6 +78,7 @@ def compile(  # noqa: A001 - the usual word for this
         hosts=settings.hosts,
         cors_origins=settings.cors_origins,
         guard=settings.guard,
+        entry=settings.entry,
         grpc=settings.grpc,
     )
     holding = [hold_cluster(settings.control)] if settings.holds else []
@@ -91,7 +92,7 @@ def compile(  # noqa: A001 - the usual word for this
                 *clusters,
             ]
         ),
-        listeners=_by_name([listener(settings)]),
+        listeners=_by_name(listeners(settings)),
         routes=_by_name([configuration]),
         revisions={one.route: one.seq for one in tables},
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.contracts.access import Access
+from fairlead.contracts.gateway import PlainPort
 from fairlead.contracts.table import Table
 
 Resource = Mapping[str, Any]
@@ -48,6 +49,28 @@ class Guard:
     """The hash of the key that the control plane's own requests have."""
     gateways: int = 1
     """How many gateways share a client's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTls:
+    """TLS of the entry: a port of its own, beside the one without TLS."""
+
+    port: int
+    secrets: str
+    """The folder in a gateway that says where its certificate is (`envoy.tls.entry_files`)."""
+    public_port: int
+    """The port under which clients reach it, for redirections."""
+    asks_for_certificates: bool = False
+    """Whether a client needs a certificate."""
+    plain: PlainPort = "closed"
+    """What the port without TLS does."""
+    own_key: str = ""
+    """The hash of the key with which the platform's own requests pass the port without TLS."""
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the port without TLS answers only probes and the platform itself."""
+        return self.plain != "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +123,8 @@ class Settings:
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     guard: Guard | None = None
     """Who may call, and how often; None for everybody, without limits."""
+    entry: EntryTls | None = None
+    """TLS of the entry; None: there is only the port without."""
     access_log: AccessLog | None = None
     """None turns the access log off."""
     tracing: Tracing | None = None

@@ -4,7 +4,7 @@ from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.control.chart_settings import ChartSettings
 from fairlead.errors import Invalid
-from fairlead.routing.snapshot import Endpoint
+from fairlead.routing.snapshot import Endpoint, EntryTls
 
 REF = VersionRef(version="1.0.0", identity="0123456789")
 ENVIRONMENT = {"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_NAME": "shop-0", "POD_IP": "10.0.0.1"}
@@ -44,6 +44,13 @@ def test_optional_variables_have_defaults() -> None:
     assert chart.gateway.port == 80
 
 
+def test_an_entry_with_tls_has_a_port_of_its_own() -> None:
+    more = {"FAIRLEAD_ENTRY_TLS_PORT": "443", "FAIRLEAD_ENTRY_PLAIN": "redirect", "FAIRLEAD_ENTRY_CLIENT_CA": "true"}
+    entry = ChartSettings.from_environment(ENVIRONMENT | more).settings().entry
+    assert entry == EntryTls(8443, "/etc/fairlead", 443, asks_for_certificates=True, plain="redirect")
+    assert ChartSettings.from_environment(ENVIRONMENT).settings().entry is None
+
+
 def test_missing_variables_are_named() -> None:
     with pytest.raises(Invalid, match="POD_NAME, POD_IP") as raised:
         ChartSettings.from_environment({"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_IP": ""})
@@ -56,6 +63,10 @@ def test_missing_variables_are_named() -> None:
         ("FAIRLEAD_MAX_REQUEST_BYTES", "many"),
         ("FAIRLEAD_MAX_REQUEST_BYTES", "-1"),
         ("FAIRLEAD_MAX_REQUEST_BYTES", "12"),
+        ("FAIRLEAD_ENTRY_TLS_PORT", "https"),
+        ("FAIRLEAD_ENTRY_TLS_PORT", "65536"),
+        ("FAIRLEAD_ENTRY_PLAIN", "off"),
+        ("FAIRLEAD_ENTRY_CLIENT_CA", "ca.crt"),
         ("FAIRLEAD_RECEIVE_SECONDS", "0"),
         ("FAIRLEAD_RECEIVE_SECONDS", "1.5"),
         ("FAIRLEAD_GATEWAY_PORT", "http"),

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
@@ -79,7 +80,7 @@ def edge() -> Iterator[Edge]:
 
 def asked(edge: Edge, table: Table, ref: VersionRef, *, key: str = "") -> Check:
     """The verdict, once the answers are in."""
-    smoke = GatewaySmoke("127.0.0.1", edge.server_port, key=key)
+    smoke = GatewaySmoke("127.0.0.1", edge.server_port, {KEY_HEADER: key} if key else {})
     try:
         deadline = time.monotonic() + 30
         while (check := smoke.smoke(table, ref)).reason == "the golden rows are being asked":

@@ -16,7 +16,7 @@ from fairlead.contracts.table import Mirror
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.static import render_static
-from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed, Settings, Tracing
+from fairlead.routing.snapshot import AccessLog, Endpoint, EntryTls, Guard, Routed, Settings, Tracing
 from unit.routing.tables import V1, V2, Endpoints, iris
 
 FOLDER = Path(__file__).parent / "golden"
@@ -64,9 +64,11 @@ def configurations() -> Mapping[str, Any]:
         access_log=AccessLog("/dev/stdout", 10_000),
     )
     calls = replace(SETTINGS, grpc=True)
+    tls = EntryTls(8443, SECRETS, 443, asks_for_certificates=True, plain="redirect", own_key=key_hash("own"))
     return {
         "traced": _static(stable, _hosts(stable), traced),
         "grpc": _static(stable, _hosts(stable), calls),
+        "entry": _static(stable, _hosts(stable), replace(SETTINGS, entry=tls)),
         "guarded-grpc": _static(stable, _hosts(stable), replace(calls, guard=guard)),
         "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),
         "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -37,6 +38,12 @@ _WITHOUT_INSTANCE = (http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE)
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 
 
+class _Gateway(NamedTuple):
+    at: SplitResult
+    tls: ssl.SSLContext | None
+    """With https: what to believe and to show; None: what the system believes."""
+
+
 class _Asked(NamedTuple):
     location: PlatformLocation
     model: str
@@ -61,6 +68,12 @@ def command(
         str | None,
         typer.Option(envvar="FAIRLEAD_KEY", help="The key to send; default: the own key of this machine's platform."),
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(envvar="FAIRLEAD_CA", help="The authorities to believe, for https; default: the system's."),
+    ] = None,
+    cert: Annotated[Path | None, typer.Option(help="Your certificate, for a gateway that asks for one.")] = None,
+    cert_key: Annotated[Path | None, typer.Option(help="The key of --cert; default: it is in the same file.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 30.0,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -71,7 +84,7 @@ def command(
     Who answered goes to standard error. Without JSON, the first golden row of the model is sent.
     """
     location = PlatformLocation(state, context, namespace)
-    gateway = _address(url, location)
+    gateway = _Gateway(_address(url, location), _tls(ca, cert, cert_key))
     headers = _credential(key, url, location)
     if user is not None:
         headers[_sticky_header(connect(location).store, model)] = user
@@ -109,10 +122,34 @@ def _address(url: str | None, location: PlatformLocation) -> SplitResult:
 
 def _credential(key: str | None, url: str | None, location: PlatformLocation) -> dict[str, str]:
     """The header of the key. The platform's own is sent only to its own gateway, if that asks for keys."""
-    if key is None and url is None and not location.in_cluster:
+    own: dict[str, str] = {}
+    if url is None and not location.in_cluster:
         folder = StateFolder(location.state)
-        key = folder.own_key() if folder.running().gateway.auth is not None else None
-    return {KEY_HEADER: key} if key else {}
+        gateway = folder.running().gateway
+        own = gateway.own_headers(folder.own_key()) if gateway.auth or gateway.tls else {}
+    return {**own, **({KEY_HEADER: key} if key else {})}
+
+
+def _tls(ca: Path | None, cert: Path | None, cert_key: Path | None) -> ssl.SSLContext | None:
+    """What to believe and to show. Raises Invalid for files that cannot be used."""
+    if cert is None and cert_key is not None:
+        raise errors.Invalid("--cert-key is the key of a certificate: name that too, with --cert")
+    if ca is None and cert is None:
+        return None
+    file: Path | None = ca
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if cert is not None:
+            file = cert
+            context.load_cert_chain(cert, cert_key)
+    except OSError as error:
+        why = (
+            "it has no certificate or key in PEM, or they do not fit"
+            if isinstance(error, ssl.SSLError)
+            else error.strerror
+        )
+        raise errors.Invalid(f"{file} cannot be used: {why}") from error
+    return context
 
 
 def _sticky_header(store: Store, model: str) -> str:
@@ -176,7 +213,7 @@ def _golden_row(reply: Reply, asked: _Asked) -> bytes:
 
 
 def _send(
-    gateway: SplitResult,
+    gateway: _Gateway,
     method: str,
     path: str,
     timeout_s: float,
@@ -184,20 +221,37 @@ def _send(
     body: bytes | None = None,
 ) -> Reply:
     """Send one request. Raises Unavailable if there is no answer."""
-    kind = http.client.HTTPSConnection if gateway.scheme == "https" else http.client.HTTPConnection
-    connection = kind(str(gateway.hostname), gateway.port, timeout=timeout_s)
+    at = gateway.at
+    connection = (
+        http.client.HTTPSConnection(str(at.hostname), at.port, timeout=timeout_s, context=gateway.tls)
+        if at.scheme == "https"
+        else http.client.HTTPConnection(str(at.hostname), at.port, timeout=timeout_s)
+    )
     try:
-        connection.request(method, f"{gateway.path.rstrip('/')}{path}", body=body, headers=headers or {})
+        connection.request(method, f"{at.path.rstrip('/')}{path}", body=body, headers=headers or {})
         answer = connection.getresponse()
         text = answer.read()
+    except ssl.SSLError as error:
+        raise errors.Unavailable(
+            f"there is no TLS with the gateway at {at.geturl()}: {_why_no_tls(error)}",
+            hint="--ca names the authorities of its certificate, --cert and --cert-key your own certificate",
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise errors.Unavailable(
-            f"the gateway at {gateway.geturl()} did not answer: {str(error) or type(error).__name__}",
+            f"the gateway at {at.geturl()} did not answer: {str(error) or type(error).__name__}",
             hint="`fairlead status` says whether the platform runs; another address: --url",
         ) from error
     finally:
         connection.close()
     return Reply(answer.status, text, {name.lower(): value for name, value in answer.getheaders()})
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "it ended the connection, as it does with clients whose certificate it does not believe"
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def _not_ready(asked: _Asked) -> errors.Unavailable | None:

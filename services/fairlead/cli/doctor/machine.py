@@ -8,10 +8,12 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
 from fairlead.cli.clients_file import complaints
+from fairlead.cli.doctor.certificate_end import SOON, ends_soon
 from fairlead.cli.doctor.finding import Check, Finding, NotChecked, examine, problem, warning
 from fairlead.contracts.platform import ControlSettings, GatewaySettings, Platform
 from fairlead.contracts.route import RouteSpec
@@ -19,6 +21,7 @@ from fairlead.local import envoy, ports
 from fairlead.local.apply import read_platform, wrong_versions
 from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
+from fairlead.tls import Files, check, valid_until
 
 ENVOY = (1, 38)
 """The oldest Envoy that is tested."""
@@ -116,6 +119,27 @@ def ports_are_free(machine: Machine) -> Iterator[Finding]:
                 "`fairlead up` takes it unless you name another one",
                 f"fairlead up FILE {flag} PORT",
             )
+    if machine.gateway.tls is not None and not ports.is_free(machine.gateway.tls.port):
+        yield warning(
+            f"another process listens on port {machine.gateway.tls.port}",
+            "`fairlead up` needs it for TLS",
+            "name another one in the platform file: gateway.tls.port",
+        )
+
+
+def certificate_lasts(machine: Machine) -> Iterator[Finding]:
+    """The certificate of the entry, now and for two weeks."""
+    tls = machine.gateway.tls
+    if tls is None:
+        return
+    try:
+        check(Files(Path(tls.certificate), Path(tls.key), Path(tls.client_ca) if tls.client_ca else None), server=True)
+    except errors.Invalid as wrong:
+        yield problem(wrong.message, "clients do not get TLS, or a certificate of before", wrong.hint or "")
+        return
+    left = valid_until(Path(tls.certificate).read_text()) - datetime.now(UTC)
+    if left < SOON:
+        yield ends_soon(f"the certificate {tls.certificate}", left, "replace the file: nothing restarts")
 
 
 def clients_are_known(machine: Machine) -> Iterator[Finding]:
@@ -158,6 +182,9 @@ def disk_has_room(machine: Machine) -> Iterator[Finding]:
 CHECKS = (
     Check("Envoy is there, and new enough", envoy_works),
     Check("the platform file is right, or none is named", file_is_right),
+    Check(
+        "the certificate of the entry can be used for two weeks and more, or the entry has no TLS", certificate_lasts
+    ),
     Check("the ports of gateway and control plane are free, or this platform has them", ports_are_free),
     Check("the document of clients is right and names models that are there, or none is named", clients_are_known),
     Check("the state folder is private, or there is none yet", folder_is_private),

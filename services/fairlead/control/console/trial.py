@@ -10,7 +10,9 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -76,8 +78,11 @@ class Exchanged(NamedTuple):
 class Trial:
     """Asks one gateway. Any thread may use it."""
 
-    def __init__(self, host: str, port: int, *, asks_for_key: bool = False) -> None:
-        self._host, self._port = host, port
+    def __init__(
+        self, host: str, port: int, *, asks_for_key: bool = False, passes: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`passes` are the headers with which a request passes a port that is closed to others."""
+        self._host, self._port, self._passes = host, port, passes
         self.asks_for_key = asks_for_key
         """Whether the gateway answers only with a client's key. Whoever tries a row has one; it is sent, never kept."""
         self._places = threading.BoundedSemaphore(MAX_AT_A_TIME)
@@ -128,7 +133,7 @@ class Trial:
         )
 
     def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float, key: str) -> Exchanged:
-        headers = {"content-type": "application/json"} if body is not None else {}
+        headers = {**({"content-type": "application/json"} if body is not None else {}), **self._passes}
         if self.asks_for_key and key:
             headers[KEY_HEADER] = sendable(key)
         if not self._places.acquire(blocking=False):

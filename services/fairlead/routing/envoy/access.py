@@ -37,7 +37,7 @@ def access_filters(guard: Guard) -> Iterator[Json]:
     """In the order in which a request passes them: tokens, the decision, limits."""
     if guard.access.tokens:
         yield extension(f"{_HTTP}jwt_authn", _tokens(guard.access))
-    program = {"inline_string": _program()}
+    program = {"inline_string": hashing("access.lua")}
     yield extension(FILTER, typed(f"{_TYPES}lua.v3.Lua", default_source_code=program))
     if descriptors := list(_descriptors(guard.access)):
         yield extension(f"{_HTTP}local_ratelimit", _limits(descriptors))
@@ -51,7 +51,7 @@ def access_clusters(guard: Guard | None) -> Iterator[Json]:
 
 
 def known_clients(guard: Guard) -> Json:
-    """Metadata of the virtual host: the clients by hashed key, by claims, and what each may do."""
+    """Metadata of the virtual host, by filter: the clients by hashed key, by claims, and what each may do."""
     clients = guard.access.clients
     known: dict[str, Any] = {key: name for name, client in clients.items() for key in client.keys}
     known |= {f"client:{name}": _client(client, guard.gateways) for name, client in clients.items()}
@@ -59,7 +59,7 @@ def known_clients(guard: Guard) -> Json:
         known["claims"] = claims
     if guard.own_key:
         known |= {guard.own_key: PLATFORM, f"client:{PLATFORM}": {}}
-    return {"filter_metadata": {FILTER: known}}
+    return {FILTER: known}
 
 
 def of_model(model: str) -> Json:
@@ -179,5 +179,7 @@ def _descriptor(key: str, field: str) -> Json:
 
 
 @cache
-def _program() -> str:
-    return (resources.files("fairlead.routing.envoy") / "access.lua").read_text(encoding="utf-8")
+def hashing(program: str) -> str:
+    """A program of this folder, after the function with which it hashes keys."""
+    folder = resources.files("fairlead.routing.envoy")
+    return "".join((folder / name).read_text(encoding="utf-8") for name in ("sha256.lua", program))

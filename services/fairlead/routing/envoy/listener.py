@@ -1,18 +1,20 @@
-"""The listener: processing of every request before routing, and of the gateway's own responses."""
+"""The listeners: processing of every request before routing, and of the gateway's own responses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
-from fairlead.contracts.gateway import ROUTED_HEADER
+from fairlead.contracts.gateway import PASS_HEADER, ROUTED_HEADER
 from fairlead.routing.envoy.access import access_filters
 from fairlead.routing.envoy.access_log import access_logs, attempt_logs
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
+from fairlead.routing.envoy.entry import ENTRY, gate
 from fairlead.routing.envoy.grpc import grpc_filters
 from fairlead.routing.envoy.holding import call_hold_filter, hold_filter
 from fairlead.routing.envoy.local_replies import AT_READY, mappers
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
+from fairlead.routing.envoy.tls import to_clients
 from fairlead.routing.envoy.tracing import tracing
 from fairlead.routing.snapshot import Endpoint, Settings
 
@@ -30,19 +32,27 @@ _HTTP = "envoy.filters.http."
 _ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
 
 
-def listener(settings: Settings) -> Json:
-    """The one listener: plain HTTP, with all filters that a request for a model passes."""
-    manager = extension("envoy.filters.network.http_connection_manager", _manager(settings))
+def listeners(settings: Settings) -> Iterator[Json]:
+    """The port without TLS and, where the entry has TLS, the one with it: each has all filters of a request."""
+    entry = settings.entry
+    yield _listener(EDGE, settings, settings.port, gated=entry is not None and entry.is_gated)
+    if entry is not None:
+        tls = to_clients(entry.secrets, asks_for_certificates=entry.asks_for_certificates)
+        yield _listener(ENTRY, settings, entry.port, tls)
+
+
+def _listener(name: str, settings: Settings, port: int, tls: Json | None = None, *, gated: bool = False) -> Json:
+    manager = extension("envoy.filters.network.http_connection_manager", _manager(settings, gated=gated))
     return {
         "@type": LISTENER,
-        "name": EDGE,
-        "address": address(Endpoint(settings.host, settings.port)),
+        "name": name,
+        "address": address(Endpoint(settings.host, port)),
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
-        "filter_chains": [{"filters": [manager]}],
+        "filter_chains": [{"filters": [manager], **(tls or {})}],
     }
 
 
-def _manager(settings: Settings) -> Json:
+def _manager(settings: Settings, *, gated: bool) -> Json:
     routes = (
         {"rds": {"route_config_name": MODELS, "config_source": settings.routes_from}} if settings.routes_from else {}
     )
@@ -51,13 +61,14 @@ def _manager(settings: Settings) -> Json:
         stat_prefix=EDGE,
         **routes,
         **_hygiene(settings),
-        **_request_ids(),
-        http_filters=list(_filters(settings)),
+        **_request_ids(passes=gated or settings.entry is None),
+        http_filters=list(_filters(settings, gated=gated)),
         local_reply_config={
             "mappers": list(
                 mappers(
                     settings.cors_origins,
                     guarded=settings.guard is not None,
+                    gated=gated,
                     holds=settings.holds,
                     grpc=settings.grpc,
                 )
@@ -92,8 +103,11 @@ def _hygiene(settings: Settings) -> Json:
     }
 
 
-def _request_ids() -> Json:
-    """The gateway gives every request an id, by which records are joined; `x-client-request-id` is the client's own."""
+def _request_ids(*, passes: bool) -> Json:
+    """The gateway gives every request an id, by which records are joined; `x-client-request-id` is the client's own.
+
+    `passes`: the platform's own key, which no model may see, is removed elsewhere or never sent.
+    """
     mutations: list[Json] = [
         _ENVOY_HEADERS,
         {"remove": "x-client-request-id"},
@@ -103,6 +117,7 @@ def _request_ids() -> Json:
             {"remove": header}
             for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, ROUTED_HEADER, "x-forwarded-prefix")
         ),
+        *(() if passes else ({"remove": PASS_HEADER},)),
     ]
     uuid = typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
     return {
@@ -118,8 +133,10 @@ def _request_ids() -> Json:
     }
 
 
-def _filters(settings: Settings) -> Iterator[Json]:
+def _filters(settings: Settings, *, gated: bool) -> Iterator[Json]:
     filters = "extensions.filters.http."
+    if gated and settings.entry is not None:
+        yield gate(settings.entry)
     if settings.grpc:  # before all that look at the route, which changes there
         yield from grpc_filters(settings.max_request_bytes, guarded=settings.guard is not None)
     # First, so that it also removes the headers that the health check adds.

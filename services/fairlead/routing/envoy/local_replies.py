@@ -33,7 +33,7 @@ _SENTENCES = (
 )
 """By Envoy's response code detail: the status and what to say where Envoy says nothing, or only repeats the status."""
 _REFUSALS = {401: "Unauthorized", 403: "Forbidden"}
-"""What only a gateway with clients answers itself."""
+"""What only a gateway with clients answers itself, and a port that does not have the TLS that it needs."""
 _OVER_LIMIT = f"client {decided('client')} sends more requests than its limit allows; wait before the next one"
 # With or without a query: Envoy compares the whole path.
 AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{READY}(\\?.*)?"}}}
@@ -42,16 +42,17 @@ _KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex":
 
 
 def mappers(
-    origins: Sequence[str], *, guarded: bool = False, holds: bool = False, grpc: bool = False
+    origins: Sequence[str], *, guarded: bool = False, gated: bool = False, holds: bool = False, grpc: bool = False
 ) -> Iterator[Json]:
     """One mapper per cause, for each kind of path and each origin; the first that matches is used.
 
     Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
     filter skips direct responses of routes (an unknown version), so a browser would hide them from the page. The
-    mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client. `grpc`: whether calls
-    of gRPC are answered; a response to one is a code and a sentence, never a document.
+    mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client. `gated`: whether
+    requests need TLS, which this port does not have. `grpc`: whether calls of gRPC are answered; a response to one is a
+    code and a sentence, never a document.
     """
-    refusals, causes = list(_refusals() if guarded else ()), list(_causes(holds=holds))
+    refusals, causes = list(_refusals(guarded=guarded) if guarded or gated else ()), list(_causes(holds=holds))
     yield _ready()
     yield grpc_text()
     if grpc:
@@ -85,9 +86,12 @@ def _causes(*, holds: bool) -> Iterator[tuple[Json, str, Json]]:
     yield status("GE", 400), "Error", {}
 
 
-def _refusals() -> Iterator[tuple[Json, str, Json]]:
+def _refusals(*, guarded: bool) -> Iterator[tuple[Json, str, Json]]:
     for value, title in _REFUSALS.items():
-        yield status("EQ", value), title, {"fields": {"code": decided("code")}}
+        by_us = {"and_filter": {"filters": [status("EQ", value), _has_detail("lua_response")]}}
+        yield by_us, title, {"fields": {"code": decided("code")}}
+    if not guarded:
+        return
     sentence = {"detail": _OVER_LIMIT, "error": _OVER_LIMIT, "code": "over-limit"}
     wait = {"headers_to_add": [put("retry-after", decided("retry"))]}
     yield _has_detail("local_rate_limited"), _TITLES[429], {"fields": sentence, **wait}

@@ -13,6 +13,7 @@ from functools import cache
 from fairlead.contracts.route import LONGEST_WAIT_S, VersionRef
 from fairlead.routing.envoy.access import CREDENTIAL_HEADERS, known_clients, of_model, open_to_all
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
+from fairlead.routing.envoy.entry import own_hash
 from fairlead.routing.envoy.grpc import grpc_routes
 from fairlead.routing.envoy.holding import held
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
@@ -27,7 +28,7 @@ from fairlead.routing.rules import (
     bases,
     rules,
 )
-from fairlead.routing.snapshot import Guard, Routed
+from fairlead.routing.snapshot import EntryTls, Guard, Routed
 
 CONTROL_TIMEOUT_S = 5.0
 GRPC_REFUSED = (
@@ -46,6 +47,7 @@ def route_configuration(
     hosts: Sequence[str],
     cors_origins: Sequence[str],
     guard: Guard | None = None,
+    entry: EntryTls | None = None,
     grpc: bool = False,
 ) -> Json:
     """The route configuration with the `routes` of all tables. Its metadata lists the revisions it was made from."""
@@ -56,7 +58,8 @@ def route_configuration(
         else {}
     )
     elsewhere = _elsewhere(hosts, guarded=guard is not None) if hosts and "*" not in hosts else None
-    known = {"metadata": known_clients(guard)} if guard else {}
+    facts = {**(known_clients(guard) if guard else {}), **(own_hash(entry) if entry else {})}
+    known = {"metadata": {"filter_metadata": facts}} if facts else {}
     return {
         "@type": ROUTES,
         "name": MODELS,

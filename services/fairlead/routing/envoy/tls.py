@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.routing.envoy.proto import Json, extension, is_address, typed
+from fairlead.routing.envoy.proto import Json, extension, is_address, seconds, typed
 
 CERTIFICATE, AUTHORITIES = "certificate", "authorities"
 """The names of the secrets: the gateway's own certificate with its key, and the authorities of the other side."""
 _TYPES = "extensions.transport_sockets.tls.v3."
+ENTRY_CERTIFICATE, ENTRY_AUTHORITIES = "entry-certificate", "entry-authorities"
+"""The secrets of the entry: the certificate that clients see, and the authorities of the clients' certificates."""
+HANDSHAKE_S = 10.0
+"""How long a client may take from its connection to the end of the handshake."""
 _VERSIONS = {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"}
 
 
@@ -22,16 +26,41 @@ def secret_files(certificates: str, *, authorities: bool = True) -> dict[str, Js
 
     Envoy watches the folder: Kubernetes replaces its content by renaming a link in it.
     """
-    watched = {"watched_directory": {"path": certificates}}
-    own = {
-        "certificate_chain": {"filename": f"{certificates}/tls.crt"},
-        "private_key": {"filename": f"{certificates}/tls.key"},
-        **watched,
+    own = {_file(CERTIFICATE): _certificate(CERTIFICATE, certificates)}
+    return {**own, **({_file(AUTHORITIES): _authorities(AUTHORITIES, certificates)} if authorities else {})}
+
+
+def entry_files(certificates: str, authorities: str = "") -> dict[str, Json]:
+    """The same for the entry. `certificates` has tls.crt and tls.key; if clients need one, `authorities` has ca.crt."""
+    own = {_file(ENTRY_CERTIFICATE): _certificate(ENTRY_CERTIFICATE, certificates)}
+    return {**own, **({_file(ENTRY_AUTHORITIES): _authorities(ENTRY_AUTHORITIES, authorities)} if authorities else {})}
+
+
+def to_clients(secrets: str, *, asks_for_certificates: bool) -> Json:
+    """Fields of a listener's filter chain: TLS with clients, which need a certificate if it asks for one.
+
+    `secrets` is the folder with the entry_files.
+    """
+    asked = {
+        "require_client_certificate": True,
+        # A session that is resumed would not be verified again.
+        "disable_stateless_session_resumption": True,
+        "disable_stateful_session_resumption": True,
     }
-    trusted = {"trusted_ca": {"filename": f"{certificates}/ca.crt"}, **watched}
+    trusted = {"validation_context_sds_secret_config": _discovered(secrets, ENTRY_AUTHORITIES)}
+    context = typed(
+        f"{_TYPES}DownstreamTlsContext",
+        **(asked if asks_for_certificates else {}),
+        common_tls_context={
+            "tls_params": {**_VERSIONS, "tls_minimum_protocol_version": "TLSv1_2"},
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_certificate_sds_secret_configs": [_discovered(secrets, ENTRY_CERTIFICATE)],
+            **(trusted if asks_for_certificates else {}),
+        },
+    )
     return {
-        _file(CERTIFICATE): _secret(CERTIFICATE, tls_certificate=own),
-        **({_file(AUTHORITIES): _secret(AUTHORITIES, validation_context=trusted)} if authorities else {}),
+        "transport_socket": extension("envoy.transport_sockets.tls", context),
+        "transport_socket_connect_timeout": seconds(HANDSHAKE_S),
     }
 
 
@@ -62,6 +91,22 @@ def to_services(secrets: str, hosts: Sequence[str]) -> Json:
 def _discovered(secrets: str, name: str) -> Json:
     source = {"resource_api_version": "V3", "path_config_source": {"path": f"{secrets}/{_file(name)}"}}
     return {"name": name, "sds_config": source}
+
+
+def _certificate(name: str, folder: str) -> Json:
+    files = {
+        "certificate_chain": {"filename": f"{folder}/tls.crt"},
+        "private_key": {"filename": f"{folder}/tls.key"},
+    }
+    return _secret(name, tls_certificate={**files, **_watched(folder)})
+
+
+def _authorities(name: str, folder: str) -> Json:
+    return _secret(name, validation_context={"trusted_ca": {"filename": f"{folder}/ca.crt"}, **_watched(folder)})
+
+
+def _watched(folder: str) -> Json:
+    return {"watched_directory": {"path": folder}}
 
 
 def _secret(name: str, **kind: Json) -> Json:
