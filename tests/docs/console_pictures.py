@@ -12,17 +12,20 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import uvicorn
 
 from docs.evidence_picture import SCENARIO
 from fairlead.contracts.instance import Instance
+from fairlead.contracts.profile import Profile
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import RouteSpec
+from fairlead.contracts.route import RouteSpec, VersionRef
 from fairlead.contracts.status import Condition, Reason, Status
 from fairlead.contracts.window import Window
 from fairlead.control.asking import Actor, Asking
@@ -32,11 +35,16 @@ from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
 from fairlead.control.console.sessions import Sessions
 from fairlead.control.console.trial import Exchanged, Trial
+from fairlead.control.drift import Read
+from fairlead.profile import bins
+from fairlead.profile.counted import Counted, read
 from fairlead.rehearsal.frames import ROUTE
 from fairlead.rehearsal.virtual.ports import RELEASED_AT
 from fairlead.rehearsal.virtual.simulation import play_in
 from fairlead.store.sqlite import SqliteStore
+from fairlead.views.drift import Asked
 from support import browser
+from support.drift_texts import a_text
 from support.processes import free_ports
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
@@ -61,6 +69,8 @@ PICTURES = (
     Picture("console-model.png", "/console/routes/iris", "dark", 1080),
     Picture("console-act.png", "/console/routes/churn", "light", 820),
     Picture("console-try.png", "/console/routes/iris/try", "light", 960),
+    Picture("console-rollout.png", "/console/routes/iris", "light", 900),
+    Picture("console-drift.png", "/console/routes/iris/drift", "light", 1000),
 )
 GOLDEN = [
     {
@@ -74,6 +84,46 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 class _Loop:
     beat = 0.0
+
+
+class _PlayedCounts:
+    """What the instances of `iris` have counted: one feature moved, one was sent empty more often."""
+
+    count = 1
+
+    def __init__(self, versions: Mapping[VersionRef, Asked]) -> None:
+        self._versions = versions
+
+    def of(self, model: str, *, wait_s: float = 0.0) -> Read:
+        return Read(self.count, self._versions if model == "iris" else {})
+
+    def close(self) -> None:
+        pass
+
+
+def counts(head: Revision) -> _PlayedCounts:
+    """1,200 rows of stable and 900 of the candidate against a reference of 5,000."""
+    names = ("petal_length", "sepal_length", "petal_width", "sepal_width")
+    random = np.random.default_rng(16)
+    means = dict(zip(names, (3.8, 5.8, 1.2, 3.1), strict=True))
+    held_out = {name: random.normal(mean, mean / 5, 5000).round(1) for name, mean in means.items()}
+    places = random.choice(["meadow", "forest", "garden"], 5000, p=[0.5, 0.3, 0.2]).tolist()
+    features = [bins.number_feature(name, name, bins.number_edges(of), of) for name, of in held_out.items()]
+    features.append(bins.category_feature("place", "place", places, choices=["meadow", "forest", "garden"]))
+    profile = Profile(model="iris", version="1.0.0", rows=5000, features=tuple(features))
+
+    def counted(rows: int) -> Counted:
+        rest = {name: random.normal(means[name], means[name] / 5, rows).round(1) for name in names}
+        rest["petal_length"] += (random.random(rows) < 0.4) * 1.5
+        live = {name: bins.count_numbers(one.edges, rest[name]).tolist() for name, one in zip(names, features)}
+        chosen = random.choice(["meadow", "forest", "garden", None], rows, p=[0.46, 0.28, 0.18, 0.08]).tolist()
+        live["place"] = bins.CategoryCount(features[-1].values, ())(Counter(chosen)).tolist()
+        return read(a_text(profile, live))
+
+    table = head.table
+    assert table.candidate is not None
+    rows = {table.stable: 1200, table.candidate: 900}
+    return _PlayedCounts({ref: Asked(ref.version, "", 2, counted(many)) for ref, many in rows.items()})
 
 
 class _PlayedTrial(Trial):
@@ -159,7 +209,9 @@ def served(store: SqliteStore) -> Iterator[tuple[str, Sessions]]:
     """The address of the console of this store, and who may act there."""
     (port,) = free_ports(1)
     place = Place.of_folder(Path("/srv/shop/.fairlead"), "http://127.0.0.1:8080")
-    reader, sessions = Reader(store, _Loop(), place, clock=lambda: NOW), Sessions()
+    head = store.head("iris")
+    assert head is not None
+    reader, sessions = Reader(store, _Loop(), place, drift=counts(head), clock=lambda: NOW), Sessions()
     acting = Acting(sessions, Asking(store), place)
     console = Console(reader, acting=acting, trial=_PlayedTrial("127.0.0.1", 1))
     config = uvicorn.Config(console, host="127.0.0.1", port=port, log_level="error", lifespan="off")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bin: its two shares in words, and as lengths up to 100."""
+    """One bin: its two shares in words, and as lengths in percent of the longest."""
 
     name: str
     reference: str
     live: str
-    reference_length: float
-    live_length: float
+    reference_length: int
+    live_length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,8 @@ def _bars(bins: Sequence[Bin]) -> tuple[Bar, ...]:
             one.name,
             percent(one.reference),
             percent(one.live),
-            round(100 * one.reference / longest, 1),
-            round(100 * one.live / longest, 1),
+            math.ceil(100 * one.reference / longest),
+            math.ceil(100 * one.live / longest),
         )
         for one in bins
     )
