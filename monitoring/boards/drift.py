@@ -63,7 +63,7 @@ def board(records: Records) -> Dashboard:
                             Query(chosen(short.psi, **OF_FEATURE), f"{_FEATURE} {shorter}"),
                             Query(chosen(long.psi, **OF_FEATURE), f"{_FEATURE} {longer}"),
                             Query(
-                                f"{settings.times_critical:g} * {chosen(short.critical, **OF_FEATURE)}",
+                                _limit(settings, short.critical, short.psi, **OF_FEATURE),
                                 f"{_FEATURE} more than chance",
                             ),
                             Query(f"vector({settings.input_floor:g})", "an input matters"),
@@ -119,8 +119,8 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(chosen(short.candidate_psi, **_NO_ANSWERS), _FEATURE),
                             Query(
-                                f"{settings.times_critical:g} * "
-                                f"max by (version) ({chosen(short.candidate_critical, **_NO_ANSWERS)})",
+                                f"max by (version) "
+                                f"({_limit(settings, short.candidate_critical, short.candidate_psi, **_NO_ANSWERS)})",
                                 f"{_VERSION} more than chance",
                             ),
                         ),
@@ -132,7 +132,7 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(chosen(short.candidate_psi, **_OF_ANSWERS), _FEATURE),
                             Query(
-                                f"{settings.times_critical:g} * {chosen(short.candidate_critical, **_OF_ANSWERS)}",
+                                _limit(settings, short.candidate_critical, short.candidate_psi, **_OF_ANSWERS),
                                 f"{_FEATURE} more than chance",
                             ),
                         ),
@@ -235,7 +235,7 @@ def _vectors(short: DriftRecords, long: DriftRecords, shorter: str, longer: str,
                     Query(chosen(short.mmd, **OF_VERSION), f"{_FEATURE} {shorter}"),
                     Query(chosen(long.mmd, **OF_VERSION), f"{_FEATURE} {longer}"),
                     Query(
-                        f"{settings.times_critical:g} * {chosen(short.mmd_critical, **OF_VERSION)}",
+                        _limit(settings, short.mmd_critical, short.mmd, **OF_VERSION),
                         f"{_FEATURE} more than chance",
                     ),
                     Query(f"vector({settings.vector_floor:g})", "it matters"),
@@ -251,6 +251,11 @@ def _vectors(short: DriftRecords, long: DriftRecords, shorter: str, longer: str,
             ),
         ),
     )
+
+
+def _limit(settings: Drift, critical: str, shown: str, **matchers: str) -> str:
+    """What chance explains, where there is something to compare with it: with few rows it would fill the panel."""
+    return f"{settings.times_critical:g} * {chosen(critical, **matchers)} and {chosen(shown, **matchers)}"
 
 
 def _named(record: str, word: str) -> str:

@@ -23,6 +23,7 @@ from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
 from prometheus.declared import DECLARED, OURS
+from support.monitoring.drills import DRILLS, NOT_DRILLED
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "monitoring" / "runbooks"
@@ -144,6 +145,13 @@ def test_every_name_in_a_query_is_declared_or_recorded() -> None:
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     names = [one.name for one in alerts(Records(DEFAULT))]
     assert sorted(names) == sorted(page.stem for page in RUNBOOKS.glob("*.md"))
+
+
+def test_every_alert_is_drilled_or_says_why_not() -> None:
+    drilled = {alert for one in DRILLS for alert in one.alerts}
+    names = {one.name for one in alerts(Records(DEFAULT))}
+    assert drilled | NOT_DRILLED.keys() == names
+    assert drilled & NOT_DRILLED.keys() == set()
 
 
 def test_the_page_of_monitoring_lists_every_alert_and_dashboard() -> None:

@@ -36,6 +36,9 @@ CALM = "calm"
 DRIFTED = "drifted"
 SLOWLY = {"steps": [{"weight": 2000, "minDuration": "30m"}], "minRequests": 0}
 SWIFTLY = {"steps": [{"weight": 2000, "minDuration": "10s"}, {"weight": 5000, "minDuration": "10s"}], "minRequests": 0}
+APPROVED = {"steps": [{"weight": 2000, "minDuration": "1s", "approval": True}], "minRequests": 0}
+WAITING = "waiting"
+"""The model whose steps somebody must approve."""
 PATIENT = {"x-deadline-ms": "1000"}
 """A queue has a limit of seconds, too: that of its clients."""
 
@@ -60,11 +63,11 @@ class Stage:
         own = {name: pid for name, pid in self.platform.children().items() if name.startswith(f"{model}-{version}-")}
         return own[min(own)]
 
-    def load(self, model: str, rate: float = RATE, shift: float = 0.0) -> None:
-        """Requests to a model until `quiet`, instead of those that it gets now."""
+    def load(self, model: str, rate: float = RATE, shift: float = 0.0, strange: float = 0.0) -> None:
+        """Requests to a model until `quiet`, instead of those that it gets now. `shift` and `strange` are of rows."""
         self.quiet(model)
         if model == DRIFTED:
-            request: Any = Drawn(model, shift, strange=0)
+            request: Any = Drawn(model, shift, strange=strange)
         else:
             request = Users(f"/models/{model}/predict", body=DOUBLER, headers=PATIENT if rate > RATE else None)
         self.loads[model] = OpenLoop(self.platform.url, rate=rate, seconds=1800, request=request)
@@ -107,7 +110,7 @@ def running_stage(
     instances: Mapping[str, int] | None = None,
 ) -> Iterator[Stage]:
     """Run it with `calm` and these models until all of them have answered and are scraped."""
-    strategies = {CALM: SWIFTLY}
+    strategies = {CALM: SWIFTLY, WAITING: APPROVED}
     document: dict[str, dict[str, Any]] = {}
     for model in (CALM, *models):
         count, strategy = (instances or {}).get(model, 1), strategies.get(model, SLOWLY)
