@@ -66,11 +66,10 @@ class Picture(NamedTuple):
 
 PICTURES = (
     Picture("console.png", "/", "light", 660),
-    Picture("console-model.png", "/console/routes/iris", "dark", 1080),
+    Picture("console-model.png", "/console/routes/iris", "dark", 1069),
     Picture("console-act.png", "/console/routes/churn", "light", 820),
     Picture("console-try.png", "/console/routes/iris/try", "light", 960),
-    Picture("console-rollout.png", "/console/routes/iris", "light", 900),
-    Picture("console-drift.png", "/console/routes/iris/drift", "light", 1000),
+    Picture("console-drift.png", "/console/routes/iris/drift", "light", 965),
 )
 GOLDEN = [
     {
@@ -115,7 +114,9 @@ def counts(head: Revision) -> _PlayedCounts:
     def counted(rows: int) -> Counted:
         rest = {name: random.normal(means[name], means[name] / 5, rows).round(1) for name in names}
         rest["petal_length"] += (random.random(rows) < 0.4) * 1.5
-        live = {name: bins.count_numbers(one.edges, rest[name]).tolist() for name, one in zip(names, features)}
+        live = {
+            name: bins.count_numbers(one.edges, rest[name]).tolist() for name, one in zip(names, features, strict=False)
+        }
         chosen = random.choice(["meadow", "forest", "garden", None], rows, p=[0.46, 0.28, 0.18, 0.08]).tolist()
         live["place"] = bins.CategoryCount(features[-1].values, ())(Counter(chosen)).tolist()
         return read(a_text(profile, live))

@@ -130,7 +130,7 @@ def _rows(features: Sequence[Feature]) -> tuple[Row, ...]:
 def _row(one: Feature, bars: tuple[Bar, ...]) -> Row:
     numbers = ""
     if one.distance is not None and one.chance is not None:
-        numbers = f"{one.measure} {score(one.distance)}, by chance up to {score(one.chance)}"
+        numbers = f"{one.measure} {score(one.distance)}, chance up to {score(one.chance)}"
     words = one.words
     if one.bins and not bars:
         words = (*words, "Its bins are not drawn: the page would be too large. The command below shows them.")
