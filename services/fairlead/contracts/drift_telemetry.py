@@ -53,10 +53,11 @@ MODEL_PROFILE_INFO = _model(
     "profile_info",
     "gauge",
     "1",
-    "1; profile is the digest of the reference profile, edges the digest of its bins",
+    "1; profile is the digest of the reference profile, edges that of its bins, source what its rows are",
     "profile",
     "edges",
     kind=("given", "none"),
+    source=("data", "recording", "none"),
 )
 
 DRIFT_PATH = "/metrics/drift"

@@ -138,6 +138,8 @@ class Profile(Document):
     """The digest of the artifact whose answers these are; empty for a model that is code only."""
     data: Annotated[str, StringConstraints(max_length=200)] = ""
     """The name of the file with the rows."""
+    recorded: bool = False
+    """Whether the rows are recorded requests: a baseline of what was served, and nobody knows that it was right."""
     rows: Annotated[int, Field(ge=1, le=MOST)]
     features: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=MAX_FEATURES)]
     answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=3)] = ()
@@ -151,7 +153,7 @@ class Profile(Document):
 
     def to_json(self) -> dict[str, Any]:
         """As any document; without what it does not have, as releases wrote it that did not know of it."""
-        later = {"quality": self.quality, "slices": self.slices, "vectors": self.vectors}
+        later = {"recorded": self.recorded, "quality": self.quality, "slices": self.slices, "vectors": self.vectors}
         return {name: value for name, value in super().to_json().items() if later.get(name, True)}
 
     @model_validator(mode="after")
@@ -207,7 +209,7 @@ class Profile(Document):
             *(one.name for one in self.answers),
             *_counted(self.slices, "slice"),
         ]
-        return ", ".join([*features, *parts, f"from {self.rows} rows", *quality])
+        return ", ".join([*features, *parts, f"from {self.rows} {'recorded ' if self.recorded else ''}rows", *quality])
 
     @property
     def edges_digest(self) -> str:

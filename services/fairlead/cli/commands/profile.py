@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
 
@@ -19,6 +20,7 @@ from fairlead import errors
 from fairlead.cli.checking import printing_apart
 from fairlead.cli.output import console, print_json, say, text
 from fairlead.contracts import manifest_file
+from fairlead.contracts.base import seconds_of
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import MISSING, CategoryFeature, Feature, Profile, read, to_text
 
@@ -43,6 +45,14 @@ def command(
     data: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Rows that the model was not trained on: CSV with a header, or Parquet."),
+    ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RECORDING", help="Recorded requests in place of --data: a file or a folder."),
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --from: only requests of so long after the first one: 24h, 7d."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the profile here, and leave the folder as it is.")
@@ -72,7 +82,8 @@ def command(
 
     A profile has the distribution of the inputs and of the model's answers on rows that it was not trained on, such as
     held-out ones. `build` asks the model for its answers and writes profile.json into the folder, which then is another
-    one: its digest changes. The service counts its rows in the same bins.
+    one: its digest changes. The service counts its rows in the same bins. With --from the rows are requests that were
+    recorded: a baseline of what was served, and marked as one.
     """
     manifest = manifest_file.read(folder)
     if action is Action.SHOW:
@@ -84,7 +95,7 @@ def command(
         found = read(folder / manifest.profile, str(folder / manifest.profile), _again(folder))
         _warn_of_another(found, manifest, folder)
     else:
-        found = _build(folder, data, out, edges_from, feature or [], labels, slices or [])
+        found = _build(folder, _source(data, recorded, first), out, edges_from, feature or [], labels, slices or [])
     if as_json:
         print_json(found.to_json())
     elif action is Action.SHOW:
@@ -92,20 +103,55 @@ def command(
         for one in found.slices:
             say(f"slice {one.name}: {one.text}, {one.rows} rows")
         quality = f", {found.quality.described}" if found.quality else ""
-        say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}{quality}")
+        rows = f"{found.rows} {'recorded ' if found.recorded else ''}rows"
+        say(f"{found.model} {found.version}: {rows}{f' of {found.data}' if found.data else ''}{quality}")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the rows come from: a file, or a recording and how many seconds of it."""
+
+    file: Path
+    is_recording: bool = False
+    first_s: float | None = None
+
+
+def _source(data: Path | None, recorded: Path | None, first: str | None) -> _Source:
+    if data is not None and recorded is not None:
+        raise errors.Invalid("--data and --from both name rows", hint="Give one of them.")
+    if first is not None and recorded is None:
+        raise errors.Invalid("--first is for recorded requests", hint="Name them: --from RECORDING.")
+    if recorded is not None:
+        return _Source(recorded, is_recording=True, first_s=_seconds(first))
+    if data is None:
+        raise errors.Invalid(
+            "`fairlead profile build` needs rows",
+            hint="Name a file with them, --data FILE, or recorded requests, --from RECORDING.",
+        )
+    return _Source(data)
+
+
+def _seconds(given: str | None) -> float | None:
+    if given is None:
+        return None
+    found = seconds_of(given)
+    if not found:
+        raise errors.Invalid(f"--first: {given!r} is no duration", hint="Write 24h, 7d or 90m.")
+    return found
 
 
 def _build(
     folder: Path,
-    data: Path | None,
+    source: _Source,
     out: Path | None,
     edges_from: Path | None,
     only: list[str],
     labels: str | None,
     slices: list[str],
 ) -> Profile:
-    if data is None:
-        raise errors.Invalid("`fairlead profile build` needs rows", hint="Name a file with them: --data FILE")
+    data = source.file
+    if source.is_recording and labels:
+        raise errors.Invalid("--labels: a recording has no column with what is true", hint="Send labels as feedback.")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # batches are small; the libraries read it when imported
     reading, building, folders = (
         importlib.import_module(f"fairlead.serving.{name}")
@@ -120,13 +166,17 @@ def _build(
         redirect_stderr(cast(TextIO, asked)),
     ):
         model = folders.load_folder(folder, profiled=False)
-        rows = reading.rows_of(data, model)
+        if source.is_recording:
+            rows = importlib.import_module("fairlead.serving.reference.recorded").rows_of(data, model, source.first_s)
+        else:
+            rows = reading.rows_of(data, model)
         truth = reading.labels_of(data, labels) if labels else ()
         task = progress.add_task("asking the model", total=len(rows))
         built = building.build(
             model,
             rows,
             data=data.name,
+            recorded=source.is_recording,
             only=only,
             edges_from=other,
             truth=truth,

@@ -250,7 +250,11 @@ def _isolation(subject: Subject) -> _Result:
 def _profile(subject: Subject) -> _Result:
     found = subject.loaded.profile
     if found is None:
-        return _Result("no profile: drift is not measured")
+        return _Result(
+            "no profile: drift is not measured",
+            f"Build one from held-out rows, `fairlead profile build {subject.path} --data FILE`, or from recorded "
+            f"requests: --from RECORDING (docs/recording.md).",
+        )
     return _Result(found.described)
 
 

@@ -25,7 +25,10 @@ class DriftText:
         self._written = written = Exposition(model, version)
         self._has_profile = profile is not None
         features = profile.every if profile else ()
-        info = (digest(to_text(profile)), profile.edges_digest, "given") if profile else ("", "", "none")
+        info = ("", "", "none", "none")
+        if profile is not None:
+            source = "recording" if profile.recorded else "data"
+            info = (digest(to_text(profile)), profile.edges_digest, "given", source)
         slices = ("", *(one.name for one in profile.slices)) if profile else ()
         places = [(one.name, name, part) for part in slices for one in features for name in one.bins]
         self._head = written.family(drift_telemetry.MODEL_PROFILE_INFO, [(info, 1)])

@@ -90,6 +90,7 @@ def build(
     edges_from: Profile | None = None,
     truth: Sequence[Any] = (),
     slices: Sequence[str] = (),
+    recorded: bool = False,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Built:
     """The profile of a folder's model on these rows, which are JSON objects.
@@ -97,7 +98,8 @@ def build(
     `only` names the fields to measure; without it, the first that can be. `edges_from` is a profile whose bins are kept
     for what both have, so that counts of the two versions can be compared. `truth` has the true class or number of each
     row, None where it is not known; without it the profile has no quality. `slices` declare rows to be counted by
-    themselves too, such as "old: built=..1950"; without them, those of `edges_from` are kept. `advance` is told of each
+    themselves too, such as "old: built=..1950"; without them, those of `edges_from` are kept. `recorded`: the rows are
+    recorded requests. `advance` is told of each
     batch of rows. Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
     """
     fields = _chosen(folder, only)
@@ -129,6 +131,7 @@ def build(
         version=folder.manifest.version,
         artifact=artifact.sha256 if artifact else "",
         data=data[:200],
+        recorded=recorded,
         rows=len(found),
         features=tuple(features),
         answers=tuple(answers),

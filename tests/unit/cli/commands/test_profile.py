@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fairlead import errors
@@ -14,6 +15,7 @@ from fairlead.contracts.profile import of_text
 from fairlead.contracts.quality import NumberQuality
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
+from fairlead.serving.observe.drift_text import DriftText
 from support import folders
 
 CHATTY = folders.DOUBLER.replace("        return", '        print("a library says hello")\n        return')
@@ -28,7 +30,19 @@ def data(path: Path, count: int = 50) -> Path:
 def run(action: Action, folder: Path, file: Path | None = None, out: Path | None = None, **options: object) -> None:
     names = ("edges_from", "feature", "labels", "slices", "as_json")
     edges_from, only, labels, slices, as_json = (options.get(name) for name in names)
-    command(action, folder, file, out, edges_from, only, labels, slices, bool(as_json))  # type: ignore[arg-type]
+    command(
+        action,
+        folder,
+        file,
+        recorded=options.get("recorded"),  # type: ignore[arg-type]
+        first=options.get("first"),  # type: ignore[arg-type]
+        out=out,
+        edges_from=edges_from,  # type: ignore[arg-type]
+        feature=only,  # type: ignore[arg-type]
+        labels=labels,  # type: ignore[arg-type]
+        slices=slices,  # type: ignore[arg-type]
+        as_json=bool(as_json),
+    )
 
 
 def test_a_profile_is_built_into_the_folder_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,3 +192,68 @@ def test_data_whose_halves_differ_is_built_with_a_warning(tmp_path: Path, capsys
         assert ("warning: value: the first half of the rows is not as the second, by a PSI of " in said) is warned
     run(Action.SHOW, folder)
     assert "PSI 0.0" in capsys.readouterr().out
+
+
+def recording(path: Path, count: int = 60, **changes: object) -> Path:
+    """Requests of the doubler, one a minute."""
+    file = path / "recorded.jsonl"
+    lines = [
+        {
+            "time": f"2026-11-30T{9 + number // 60:02}:{number % 60:02}:00Z",
+            "id": f"request-{number}",
+            "model": "doubler",
+            "version": "1.0.0",
+            "protocol": "predict",
+            "status": 200,
+            "ms": 1.0,
+            "rows": [{"value": float(number)}],
+            "answers": [{"value": 2.0 * number}],
+        }
+        | changes
+        for number in range(count)
+    ]
+    file.write_text("".join(json.dumps(one) + "\n" for one in [*lines, lines[0]]))
+    return file
+
+
+def test_a_model_without_held_out_rows_gets_a_baseline_of_its_first_hours_which_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folders.make(tmp_path / "m")
+    run(Action.BUILD, folder, recorded=recording(tmp_path), first="30m")
+    said = capsys.readouterr().err
+    assert "from 31 recorded rows" in said  # one that is there twice counts once
+    found = load_folder(folder).profile
+    assert found is not None
+    assert found.recorded
+    counts = np.zeros(sum(len(one.bins) for one in found.every), np.int64)
+    text = DriftText("doubler", "1.0.0", found).render(counts, counts[:1], rows=0, skipped=0, failed=0)
+    assert b'source="recording"' in text
+    run(Action.SHOW, folder)
+    assert "31 recorded rows of recorded.jsonl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"first": "1h"}, "--first is for recorded requests"),
+        ({"first": "soon", "recorded": True}, "'soon' is no duration"),
+        ({"recorded": True, "labels": "y"}, "no column with what is true"),
+        ({"recorded": True, "file": True}, "both name rows"),
+    ],
+)
+def test_options_of_a_recording_that_contradict_each_other_are_refused(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    given = {**options, **({"recorded": recording(tmp_path)} if "recorded" in options else {})}
+    file = data(tmp_path) if given.pop("file", False) else None
+    with pytest.raises(errors.Invalid, match=says):
+        run(Action.BUILD, folders.make(tmp_path / "m"), file, **given)
+
+
+def test_a_recording_that_hides_a_field_of_rows_is_no_baseline(tmp_path: Path) -> None:
+    hidden = recording(tmp_path, hidden={"value": "redacted"}, rows=[{}])
+    with pytest.raises(errors.Invalid, match=r"no values of value \(redacted\)"):
+        run(Action.BUILD, folders.make(tmp_path / "m"), recorded=hidden)
+    with pytest.raises(errors.NotFound, match="has no request of doubler"):
+        run(Action.BUILD, folders.make(tmp_path / "n"), recorded=recording(tmp_path, model="other"))

@@ -112,7 +112,7 @@ def test_the_reference_is_exposed_with_its_rows_and_its_critical_values() -> Non
 def test_a_service_without_a_profile_says_so_and_keeps_nothing() -> None:
     one = Drift("adder", "1.2.0", None, Sum, SimpleNamespace(row=1, per_byte=1))
     assert one.keep is None
-    assert profiles.samples(run(one.text()).decode()) == {("profile_info", ("", "", "none")): 1}
+    assert profiles.samples(run(one.text()).decode()) == {("profile_info", ("", "", "none", "none")): 1}
     one.close()
 
 
