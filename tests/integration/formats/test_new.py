@@ -50,6 +50,26 @@ def test_its_digest_is_compared_if_it_is_given_and_stays_the_same(tmp_path: Path
     assert artifact.sha256 == digest_of(file)
 
 
+def test_rows_of_a_table_are_the_golden_rows_of_a_network_that_takes_a_list_of_numbers(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [",".join(f"c{place}" for place in range(16))]
+    lines += [",".join(str((row * place) % 7 / 2) for place in range(16)) for row in range(120)]
+    (tmp_path / "rows.csv").write_text("\n".join([*lines, ",".join(["1"] * 15 + [""])]))
+    new.command("net", file, None, tmp_path / "rows.csv", None, "1.0.0", tmp_path / "out")
+    folder = load_folder(tmp_path / "out/net/1.0.0")
+    assert [row.input["x"][:3] for row in folder.golden][:2] == [[0.0, 0.0, 0.0], [0.0, 0.5, 1.0]]
+    assert folder.manifest.inputs[0].description == "16 values in the order of rows.csv, from c0 to c15"
+    assert "fit to serve" in capsys.readouterr().out
+
+
+def test_nothing_is_left_if_the_model_answers_no_row_of_the_table(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "rows.csv").write_text("\n".join([",".join("abcdefghijklmnop"), ",".join(["text"] * 16)]))
+    with pytest.raises(errors.Invalid, match="the model answers no row of"):
+        new.command("net", file, None, tmp_path / "rows.csv", None, "1.0.0", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("fairlead.yaml"))
+
+
 def test_a_folder_with_the_weights_in_files_of_their_own_is_written_whole(
     tmp_path: Path, file: Path, onnx: Any
 ) -> None:

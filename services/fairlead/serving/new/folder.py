@@ -88,12 +88,6 @@ def write(
 
 
 def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | None, data: Path | None) -> Written:
-    if data is not None:
-        raise errors.Invalid(
-            f"--data is for estimators: {file} itself names its inputs",
-            hint="Leave --data out. `fairlead profile build FOLDER --data FILE` makes a profile of it afterwards; for "
-            "golden rows of your own, write the folder in Python: docs/model-folder.md",
-        )
     if not file.is_dir():
         trained_file.start_of(file)
         if runs_code(stated["format"]):
@@ -101,8 +95,8 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
         elif sha256 is not None:
             trained_file.check_digest(file, sha256)
     with _private_copy(file, sha256) as copy:
-        made, left_out = network.write(folder, stated, copy)
-    return Written(folder, _artifact(made), len(made.golden), 0, left_out)
+        made = network.write(folder, stated, copy, data)
+    return Written(folder, _artifact(made.folder), len(made.folder.golden), made.skipped, made.left_out)
 
 
 @contextlib.contextmanager

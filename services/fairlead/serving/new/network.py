@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fairlead import errors
 from fairlead.serving.formats import base, golden, onnx_file, rows
@@ -17,6 +18,7 @@ from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.new.network_sample import sampled
 
 _WEIGHTS = (
     'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-state-dict", "entry": "net:Class", '
@@ -64,12 +66,20 @@ def _names(file: Path) -> list[str]:
         return []
 
 
-def write(folder: Path, stated: dict[str, Any], file: Path) -> tuple[ModelFolder, tuple[errors.Invalid, ...]]:
-    """Write the folder of a network's file, and return it and why outputs of the file are none of the folder.
+class Made(NamedTuple):
+    """The folder, why outputs of the file are none of it, and how many rows of the sample it does not answer."""
 
-    The golden rows are made up, with the network's own answers. `stated` has its format. Raises Invalid if it cannot be
-    served, Refused if it has code that is not trusted, and ModelFailed if it answers a row differently in a batch than
-    alone.
+    folder: ModelFolder
+    left_out: tuple[errors.Invalid, ...]
+    skipped: int
+
+
+def write(folder: Path, stated: dict[str, Any], file: Path, data: Path | None) -> Made:
+    """Write the folder of a network's file.
+
+    The golden rows are those of the sample, or made up, with the network's own answers. `stated` has its format.
+    Raises Invalid if it cannot be served, or answers no row of the sample, Refused if it has code that is not trusted,
+    and ModelFailed if it answers a row differently in a batch than alone.
     """
     if stated["format"] == "onnx":
         base.library_of("onnx", "onnxruntime")  # before anything is written
@@ -79,15 +89,25 @@ def write(folder: Path, stated: dict[str, Any], file: Path) -> tuple[ModelFolder
         inputs, outputs, left_out = adapter.usable(file)
     else:
         inputs, outputs = adapter.signature(file)
+    given = None
+    if data is not None:
+        given, inputs = sampled(inputs, data)
     tensors = {"inputs": inputs, "outputs": outputs}
     declared = {
-        part: [one.model_dump(mode="json", include={"name", "datatype", "shape"}) for one in those]
+        part: [one.model_dump(mode="json", include={"name", "datatype", "shape", "description"}) for one in those]
         for part, those in tensors.items()
     }
     manifest = stated | declared
     try:
         made = write_folder(folder, manifest, file)
-        return write_folder(folder, manifest, file, golden_inputs=_answered(made)), tuple(left_out)
+        answered = _answered(made, made_up(made.row_type) if given is None else given)
+        if given is not None and not answered:
+            raise errors.Invalid(
+                f"--data: the model answers no row of {data}",
+                hint="Give rows as the network gets them: encoded as in its training, and without missing values.",
+            )
+        written = write_folder(folder, manifest, file, golden_inputs=answered)
+        return Made(written, tuple(left_out), 0 if given is None else len(given) - len(answered))
     except errors.FairleadError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -102,10 +122,10 @@ def _check_weights_come_along(file: Path) -> None:
         )
 
 
-def _answered(made: ModelFolder) -> list[dict[str, Any]]:
-    """Made-up rows that the network answers."""
+def _answered(made: ModelFolder, asked: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that the network answers."""
     model, found = made.start(), []
-    for row in made_up(made.row_type):
+    for row in asked:
         try:
             rows.answer(model, [golden.parsed(row, made.row_type)])
         except errors.FairleadError:

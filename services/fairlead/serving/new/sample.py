@@ -13,6 +13,8 @@ from fairlead.serving.formats import base
 from fairlead.serving.new.names import field_names
 
 GOLDEN_ROWS = 8
+LONGEST = 500
+"""Letters of a description."""
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _OTHERS = {
     b"\x80": "a pickle",
@@ -50,10 +52,13 @@ class Sample:
 
 
 def as_json(value: Any, datatype: str) -> Any:
-    """A value of a table as a client sends it, in the form of the datatype; None if it is missing."""
+    """A value of a table as a client sends it, in the form of the datatype; None if it is missing.
+
+    A text where a number should be stays one: no model takes such a row.
+    """
     if value is None or type(value).__name__ == "NAType" or value != value:  # NA cannot be compared
         return None
-    if datatype == "BYTES":
+    if datatype == "BYTES" or isinstance(value, str):
         return str(value)
     if datatype == "BOOL" or (datatype == "INT64" and float(value).is_integer()):
         return bool(value) if datatype == "BOOL" else int(value)
@@ -125,15 +130,24 @@ def _check_separator(file: Path, frame: Any, wanted: int | None) -> None:
         )
 
 
-def of(file: Path, frame: Any, names: Sequence[str] | None, count: int | None) -> Sample:
-    """The columns of the estimator. Without `names`, all columns in their order. Raises Invalid if they do not fit."""
+def of(
+    file: Path,
+    frame: Any,
+    names: Sequence[str] | None,
+    count: int | None,
+    why: str = "the estimator was fitted on",
+) -> Sample:
+    """The columns of the estimator. Without `names`, all columns in their order. Raises Invalid if they do not fit.
+
+    `why` is what the message says of a column that is missing.
+    """
     if not len(frame):
         raise errors.Invalid(f"--data: {file} has no rows", hint="Give a few rows of the data, with a header.")
     _check_separator(file, frame, len(names) if names is not None else count)
     if names is not None:
         if missing := [name for name in names if name not in frame.columns]:
             raise errors.Invalid(
-                f"--data: {file} has no column {', '.join(missing)}, which the estimator was fitted on; it has "
+                f"--data: {file} has no column {', '.join(missing)}, which {why}; it has "
                 f"{', '.join(map(str, frame.columns))}",
                 hint="Give the table before its columns are renamed, encoded or dropped.",
             )

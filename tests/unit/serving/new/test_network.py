@@ -53,5 +53,16 @@ def test_a_file_with_weights_in_other_files_has_to_be_given_with_its_folder(tmp_
     assert "--from FOLDER" in str(error.hint)
 
 
-def test_a_sample_is_refused_because_the_file_names_its_inputs(tmp_path: Path, runtime: None) -> None:
-    assert "names its inputs" in refused(tmp_path, onnx(tmp_path), data=tmp_path / "rows.csv").message
+def test_a_sample_is_refused_if_an_input_is_more_than_a_row_of_values(tmp_path: Path, runtime: None) -> None:
+    file = tmp_path / "net.onnx"
+    image = onnx_files.value("image", [None, 3, 8, 8])
+    file.write_bytes(onnx_files.model([image], [onnx_files.value("y", [None, 2])]))
+    error = refused(tmp_path, file, data=tmp_path / "rows.csv")
+    assert "the input image of the model is an array of the shape [-1, 3, 8, 8]" in error.message
+    assert "Leave --data out" in str(error.hint)
+
+
+def test_a_sample_of_another_width_is_refused_with_both_numbers(tmp_path: Path, runtime: None) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    error = refused(tmp_path, onnx(tmp_path), data=tmp_path / "rows.csv")
+    assert "rows.csv has 2 columns, and the input x of the model has 3 values" in error.message
