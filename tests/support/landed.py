@@ -1,22 +1,16 @@
 """The state that users had before this tree, from which the tests of an upgrade start.
 
 `chart(name)` is one of its packaged charts, `k8s.tgz` its fleet of example models, `OBJECTS` what its control plane
-stored in the middle of a rollout; all are written by `ci/landed_charts`. Its images are built from the repository's
-history, where that is here.
+stores in the middle of a rollout; `ci/landed_charts` writes all of them.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "charts" / "landed"
 OBJECTS = FOLDER / "objects.json"
-WRITTEN = Path(__file__).parents[2] / "build" / "landed" / "objects.json"
-"""Where the test of an upgrade leaves the objects for the next `OBJECTS`."""
-_REPOSITORY = Path(__file__).parents[2]
 
 
 def chart(name: str) -> Path:
@@ -37,32 +31,3 @@ def unpack(folder: Path) -> tuple[Path, Path]:
 
 def _untar(archive: Path, folder: Path, *options: str) -> None:
     subprocess.run(["tar", "-xzf", archive, "-C", folder, *options], check=True)
-
-
-def commit() -> str:
-    """The commit from which the charts were packed."""
-    return (FOLDER / "commit").read_text().split()[0]
-
-
-def build_image(source: str) -> tuple[str, str] | None:
-    """The full name and the archive of an image as that commit's sources build it, with the model folders of today.
-
-    None where the repository's history does not have the commit, as in a shallow clone.
-    """
-    known = ["git", "-C", str(_REPOSITORY), "cat-file", "-e", f"{commit()}^{{commit}}"]
-    if subprocess.run(known, capture_output=True, check=False).returncode != 0:
-        return None
-    with tempfile.TemporaryDirectory(prefix="landed-") as made:
-        tree = Path(made)
-        packed = subprocess.run(
-            ["git", "-C", str(_REPOSITORY), "archive", commit()], stdout=subprocess.PIPE, check=True
-        ).stdout
-        subprocess.run(["tar", "-x", "-C", made], input=packed, check=True)
-        (tree / ".venv").symlink_to(_REPOSITORY / ".venv")
-        model, _, version = source.partition(":")
-        if version:
-            folder = Path("build/models") / model / version
-            shutil.copytree(_REPOSITORY / folder, tree / folder)
-        done = subprocess.run([tree / "ci/images", source], stdout=subprocess.PIPE, text=True, check=True)
-    name, archive = done.stdout.split()
-    return name, archive
