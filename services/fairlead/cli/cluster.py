@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fairlead import errors
+from fairlead.contracts import labels
 from fairlead.contracts.acceptance import acceptance_text
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.bound_action import bound
@@ -23,6 +24,7 @@ from fairlead.contracts.parsing import parse
 from fairlead.contracts.route import Route
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import LEADERS, LEASES, label
 
 ACTION_LIFETIME = timedelta(minutes=10)
 RESPONSE_TIMEOUT_S = 10.0
@@ -37,6 +39,23 @@ def open_store(context: str | None, namespace: str | None) -> KubernetesStore:
     in_a_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not context and not config.exists()
     found = access.in_cluster() if in_a_pod else kubeconfig.load(context)
     return KubernetesStore.direct(Api(found), namespace or found.namespace)
+
+
+def platform_of(store: KubernetesStore) -> str:
+    """The namespace of the platform that serves the store's; its own, unless the Lease of another one is there."""
+    try:
+        leases, _ = store.api.list(LEASES, store.namespace, LEADERS)
+    except errors.FairleadError:
+        return store.namespace
+    return next((found for one in leases if (found := label(one, labels.PLATFORM))), store.namespace)
+
+
+def platform_namespace(context: str | None, namespace: str | None) -> str | None:
+    """The same for a namespace that the user named; what they named if the cluster cannot be asked."""
+    try:
+        return platform_of(open_store(context, namespace))
+    except errors.FairleadError:
+        return namespace
 
 
 def user_name(store: KubernetesStore) -> str:

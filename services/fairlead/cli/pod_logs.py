@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from fairlead import errors
-from fairlead.cli.cluster import open_store
+from fairlead.cli.cluster import open_store, platform_of
 from fairlead.contracts import labels
 from fairlead.local.log_files import GATEWAY, Entry, comparable, in_order, parse
 from fairlead.store.kubernetes.kinds import PODS, Kind, Object, name_of
@@ -36,14 +36,18 @@ def reader(
     """
     store = open_store(context, namespace)
     store.route(model)
-    return PodLogs(store.api, store.namespace, model, version, limit).read
+    return PodLogs(store.api, store.namespace, model, version, limit, platform=platform_of(store)).read
 
 
 class PodLogs:
     """The lines of the pods of a model, or of one version."""
 
-    def __init__(self, api: PodApi, namespace: str, model: str, version: str | None, limit: int) -> None:
+    def __init__(
+        self, api: PodApi, namespace: str, model: str, version: str | None, limit: int, *, platform: str = ""
+    ) -> None:
+        """`platform` is the namespace of the gateways; empty: the model's own."""
         self._api, self._namespace, self._limit = api, namespace, limit
+        self._platform = platform or namespace
         self._model, self._version = model, version
         self._what = f"{model} {version or ''}".rstrip()
         self._selector = f"{labels.MODEL}={model}" + (f",{labels.VERSION}={version}" if version else "")
@@ -58,22 +62,31 @@ class PodLogs:
                 hint=f"see the models: fairlead status --namespace {self._namespace}",
             )
         own = [entry for pod in pods for entry in self._entries(name_of(pod), CONTAINER, self._limit)]
-        gateways, _ = self._api.list(PODS, self._namespace, GATEWAYS)
+        try:
+            gateways, _ = self._api.list(PODS, self._platform, GATEWAYS)
+        except errors.Refused:
+            if self._platform == self._namespace:
+                raise
+            gateways = []  # a team that shares a platform sees its own pods
         return in_order([*own, *(entry for pod in gateways for entry in self._of_gateway(name_of(pod)))])
 
     def _of_gateway(self, pod: str) -> Iterator[Entry]:
-        for entry in self._entries(pod, GATEWAY_CONTAINER, GATEWAY_LINES):
+        for entry in self._entries(pod, GATEWAY_CONTAINER, GATEWAY_LINES, self._platform):
             if entry.concerns(self._model, (), self._version):
                 yield Entry(GATEWAY, {**entry.fields, "pod": pod})
 
-    def _entries(self, pod: str, container: str, lines: int) -> list[Entry]:
+    def _entries(self, pod: str, container: str, lines: int, namespace: str = "") -> list[Entry]:
         since = self._newest.get(pod)
         query = {"container": container, "timestamps": "true"}
         # The API takes whole seconds; lines that were shown already are left out below.
         query |= {"sinceTime": f"{since[:19]}Z"} if since else {"tailLines": str(lines)}
-        path = f"/api/v1/namespaces/{quote(self._namespace, safe='')}/pods/{quote(pod, safe='')}/log"
+        path = f"/api/v1/namespaces/{quote(namespace or self._namespace, safe='')}/pods/{quote(pod, safe='')}/log"
         try:
             text = self._api.read(path, query).decode(errors="replace")
+        except errors.Refused:
+            if namespace in ("", self._namespace):
+                raise
+            return []
         except (errors.NotFound, errors.Invalid):
             return []  # the pod is gone, or its container has not started yet
         found: list[Entry] = []

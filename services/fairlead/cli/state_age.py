@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from fairlead.cli import optional_modules
 from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import ago, moment
 from fairlead.contracts.health import STALE_AFTER_S
@@ -52,6 +53,8 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
         return StateAge(last)
     if location.in_cluster:
+        cluster = optional_modules.load("fairlead.cli.cluster")
+        location = replace(location, namespace=cluster.platform_namespace(location.context, location.namespace))
         pods = location.with_options("kubectl get pods --selector app.kubernetes.io/component=control-plane")
         hint = f"see whether its pods run: {pods}"
     else:

@@ -12,91 +12,78 @@ VERDICTS = ("pass", "fail", "inconclusive")
 
 
 _control = Declared("control plane", "fairlead_control_")
+_route = Declared("control plane", "fairlead_control_", ("fairlead_namespace", "model"))
+"""Of a model, by its namespace. Every scrape adds the namespace of the control plane, which may be another."""
 
 # Routes and gateways. Only the leading replica reports these, so that sums over replicas count nothing twice.
-CONTROL_REVISION = _control("revision", "gauge", "number", "The number of the revision in force", "model")
-CONTROL_WEIGHT = _control(
-    "weight", "gauge", WEIGHT, "Share of the requests, as the table says", "model", "version", role=ROLES
+CONTROL_REVISION = _route("revision", "gauge", "number", "The number of the revision in force")
+CONTROL_WEIGHT = _route("weight", "gauge", WEIGHT, "Share of the requests, as the table says", "version", role=ROLES)
+CONTROL_SHARE = _route(
+    "share", "gauge", WEIGHT, "Share of the requests that it really got in this step", "version", role=ROLES
 )
-CONTROL_SHARE = _control(
-    "share", "gauge", WEIGHT, "Share of the requests that it really got in this step", "model", "version", role=ROLES
-)
-CONTROL_CONDITION = _control(
+CONTROL_CONDITION = _route(
     "condition",
     "gauge",
     "0 or 1",
     "1 while a condition of the route holds; reason says why or why not",
-    "model",
     "condition",
     "reason",
 )
-CONTROL_DOWN = _control(
-    "down", "gauge", "0 or 1", "1 while the model served before and its users get errors now", "model"
-)
-CONTROL_DEGRADED = _control(
-    "degraded", "gauge", "0 or 1", "1 while the model serves with fewer instances than it needs", "model"
-)
-CONTROL_READY = _control(
+CONTROL_DOWN = _route("down", "gauge", "0 or 1", "1 while the model served before and its users get errors now")
+CONTROL_DEGRADED = _route("degraded", "gauge", "0 or 1", "1 while the model serves with fewer instances than it needs")
+CONTROL_READY = _route(
     "ready_instances",
     "gauge",
     "instances",
     "Instances that are ready, by role",
-    "model",
     role=(*ROLES, "target", "previous"),
 )
-CONTROL_WANTED = _control(
+CONTROL_WANTED = _route(
     "wanted_instances",
     "gauge",
     "instances",
     "How many instances of a version its rollout needs at least; 0: none",
-    "model",
     "version",
     "identity",
 )
 
 # The rollout of a route, while it has one.
-CONTROL_STEP = _control("step", "gauge", "number", "The step of the rollout, 0 before the first", "model")
-CONTROL_VERDICT = _control(
+CONTROL_STEP = _route("step", "gauge", "number", "The step of the rollout, 0 before the first")
+CONTROL_VERDICT = _route(
     "verdict",
     "gauge",
     "0 or 1",
     "1 for the verdict that a gate of the rollout has now, 0 for the others",
-    "model",
     "gate",
     verdict=VERDICTS,
 )
-CONTROL_EVIDENCE = _control(
+CONTROL_EVIDENCE = _route(
     "evidence",
     "gauge",
     "ratio",
     "Evidence of a gate as a share of what decides: at 1 harm rolls back, and safe passes",
-    "model",
     "gate",
     side=("harm", "safe"),
 )
-CONTROL_COUNTED = _control(
+CONTROL_COUNTED = _route(
     "counted_requests",
     "gauge",
     "requests",
     "Requests that this release has counted as evidence, the bad ones too",
-    "model",
     role=ROLES,
 )
-CONTROL_COUNTED_BAD = _control(
-    "counted_bad_requests", "gauge", "requests", "Those of them that were bad", "model", role=ROLES
-)
-CONTROL_SHADOW_PAIRS = _control(
+CONTROL_COUNTED_BAD = _route("counted_bad_requests", "gauge", "requests", "Those of them that were bad", role=ROLES)
+CONTROL_SHADOW_PAIRS = _route(
     "shadow_pairs",
     "gauge",
     "pairs",
     "Mirrored requests of this release that both versions answered, by how the answers compare",
-    "model",
     outcome=("same", "class", "failed", "schema", "score"),
 )
 
 CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "0 or 1", "1 while a gateway serves and answers", "gateway")
-CONTROL_GATEWAY_REVISION = _control(
-    "gateway_revision", "gauge", "number", "The revision a gateway has acknowledged", "gateway", "model"
+CONTROL_GATEWAY_REVISION = _route(
+    "gateway_revision", "gauge", "number", "The revision a gateway has acknowledged", "gateway"
 )
 CONTROL_GATEWAY_REFUSES = _control(
     "gateway_refuses", "gauge", "0 or 1", "1 while a gateway rejects its configuration", "gateway"

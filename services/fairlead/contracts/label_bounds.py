@@ -40,7 +40,7 @@ BOUNDS: Mapping[str, str] = {
     "envoy_endpoint_address": "instances",
     "envoy_http_conn_manager_prefix": "listeners of its configuration",
     "envoy_response_code": "statuses of HTTP",
-    "fairlead_namespace": "namespaces with a platform",
+    "fairlead_namespace": "namespaces that a platform serves",
     "fairlead_model": "models of the platform",
     "fairlead_version": "versions of a model in the table",
     "fairlead_client": "names in the file of clients, and unknown",

@@ -43,6 +43,10 @@ class LoopState(Protocol):
     def refused(self) -> str: ...  # noqa: D102
 
 
+Model = tuple[str, str]
+"""A namespace, and a model in it."""
+
+
 class Metrics:
     """One registry per process. Any thread may call `ticked` and `answered`."""
 
@@ -117,38 +121,45 @@ class _StateCollector(Collector):
         states = self._gateways()
         yield _gauge(control_telemetry.CONTROL_GATEWAY_UP, [((one.name,), one.reachable) for one in states])
         yield _gauge(control_telemetry.CONTROL_GATEWAY_REFUSES, [((one.name,), bool(one.rejected)) for one in states])
-        acknowledged = [((one.name, route), seq) for one in states for route, seq in one.programmed.items()]
-        yield _gauge(control_telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
 
     def _of_routes(self) -> Iterator[Family]:
         routes = self._store.routes()
-        names = [route.name for route in routes] + [one.name for one in self._store.unreadable_routes()]
+        unreadable = self._store.unreadable_routes()
+        names = [route.name for route in routes] + [one.name for one in unreadable]
         heads = {name: head for name in names if (head := self._store.head(name)) is not None}
         statuses = {name: read_status(self._store, name) for name in names}
         documents = {name: status for name, status in statuses.items() if status is not None}
-        yield _gauge(control_telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
+        yield _gauge(control_telemetry.CONTROL_REVISION, [(_of(head), head.seq) for head in heads.values()])
         yield _gauge(control_telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
-        models = {name: name for name in names} | {name: head.table.model for name, head in heads.items()}
-        models |= {route.name: route.spec.model for route in routes}
+        models: dict[str, Model] = {one.name: (one.namespace, one.name) for one in unreadable}
+        models |= {name: _of(head) for name, head in heads.items()}
+        models |= {route.name: (route.namespace, route.spec.model) for route in routes}
+        acknowledged = [
+            ((*models[route], one.name), seq)
+            for one in self._gateways()
+            for route, seq in one.programmed.items()
+            if route in models
+        ]
+        yield _gauge(control_telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
         shares = [line for name, status in documents.items() for line in _shares(models[name], status)]
         yield _gauge(control_telemetry.CONTROL_SHARE, shares)
         conditions = [
-            ((models[name], one.type, one.reason), one.status)
+            ((*models[name], one.type, one.reason), one.status)
             for name, status in documents.items()
             for one in status.conditions
         ]
         yield _gauge(control_telemetry.CONTROL_CONDITION, conditions)
         marks = {models[name]: health_of(status).mark for name, status in documents.items()}
-        yield _gauge(control_telemetry.CONTROL_DOWN, [((model,), mark is Mark.DOWN) for model, mark in marks.items()])
+        yield _gauge(control_telemetry.CONTROL_DOWN, [(model, mark is Mark.DOWN) for model, mark in marks.items()])
         yield _gauge(
-            control_telemetry.CONTROL_DEGRADED, [((model,), mark is Mark.DEGRADED) for model, mark in marks.items()]
+            control_telemetry.CONTROL_DEGRADED, [(model, mark is Mark.DEGRADED) for model, mark in marks.items()]
         )
         ready = [
-            ((models[name], role), count) for name, status in documents.items() for role, count in status.ready.items()
+            ((*models[name], role), count) for name, status in documents.items() for role, count in status.ready.items()
         ]
         yield _gauge(control_telemetry.CONTROL_READY, ready)
         wanted = [
-            ((models[name], one.ref.version, one.ref.identity), one.instances)
+            ((*models[name], one.ref.version, one.ref.identity), one.instances)
             for name, status in documents.items()
             for one in status.wanted
         ]
@@ -156,40 +167,44 @@ class _StateCollector(Collector):
         yield from _rollouts({models[name]: status for name, status in documents.items() if status.candidate})
 
 
+def _of(head: Revision) -> Model:
+    return head.namespace, head.table.model
+
+
 def _weights(head: Revision) -> Iterator[tuple[tuple[str, ...], int]]:
     table = head.table
-    yield (table.model, table.stable.version, "stable"), TOTAL_WEIGHT - table.weight
+    yield (*_of(head), table.stable.version, "stable"), TOTAL_WEIGHT - table.weight
     if table.candidate is not None:
-        yield (table.model, table.candidate.version, "candidate"), table.weight
+        yield (*_of(head), table.candidate.version, "candidate"), table.weight
 
 
-def _shares(model: str, status: Status) -> Iterator[tuple[tuple[str, ...], int]]:
+def _shares(model: Model, status: Status) -> Iterator[tuple[tuple[str, ...], int]]:
     if status.share is not None and status.stable is not None and status.candidate is not None:
-        yield (model, status.stable.version, "stable"), TOTAL_WEIGHT - status.share
-        yield (model, status.candidate.version, "candidate"), status.share
+        yield (*model, status.stable.version, "stable"), TOTAL_WEIGHT - status.share
+        yield (*model, status.candidate.version, "candidate"), status.share
 
 
-def _rollouts(statuses: Mapping[str, Status]) -> Iterator[Family]:
+def _rollouts(statuses: Mapping[Model, Status]) -> Iterator[Family]:
     """The rollouts in progress: step, verdicts, and the evidence behind them."""
-    steps = [((model,), one.step.number) for model, one in statuses.items() if one.step is not None]
+    steps = [(model, one.step.number) for model, one in statuses.items() if one.step is not None]
     yield _gauge(control_telemetry.CONTROL_STEP, steps)
     checks = [(model, check) for model, one in statuses.items() for check in one.checks]
     verdicts = [
-        ((model, check.gate, verdict), check.verdict == verdict)
+        ((*model, check.gate, verdict), check.verdict == verdict)
         for model, check in checks
         for verdict in control_telemetry.VERDICTS
     ]
     yield _gauge(control_telemetry.CONTROL_VERDICT, verdicts)
-    evidence = [((model, check.gate, *side), share) for model, check in checks for side, share in _evidence(check)]
+    evidence = [((*model, check.gate, *side), share) for model, check in checks for side, share in _evidence(check)]
     yield _gauge(control_telemetry.CONTROL_EVIDENCE, evidence)
     counts = [
-        ((model, role), getattr(one.evidence, role))
+        ((*model, role), getattr(one.evidence, role))
         for model, one in statuses.items()
         for role in control_telemetry.ROLES
     ]
     yield _gauge(control_telemetry.CONTROL_COUNTED, [(labels, count.n) for labels, count in counts])
     yield _gauge(control_telemetry.CONTROL_COUNTED_BAD, [(labels, count.bad) for labels, count in counts])
-    pairs = [((model, *outcome), n) for model, one in statuses.items() for outcome, n in _pairs(one)]
+    pairs = [((*model, *outcome), n) for model, one in statuses.items() for outcome, n in _pairs(one)]
     yield _gauge(control_telemetry.CONTROL_SHADOW_PAIRS, pairs)
 
 

@@ -144,8 +144,10 @@ def test_every_replica_shows_the_console_and_ends_at_once_although_a_page_is_ope
 
 
 def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform: ReplicatedPlatform) -> None:
-    wait_until(lambda: 'gateway_revision{gateway="edge-2",model="iris"} 1.0' in metrics(platform, "a"), "acknowledged")
+    acknowledged = 'gateway_revision{fairlead_namespace="default",gateway="edge-2",model="iris"} 1.0'
+    wait_until(lambda: acknowledged in metrics(platform, "a"), "acknowledged")
     text = metrics(platform, "a")
+    text = text.replace('fairlead_namespace="default",', "")
     assert 'fairlead_control_weight{model="iris",role="stable",version="1.0.0"} 10000.0' in text
     assert 'fairlead_control_condition{condition="Ready",model="iris",reason="Serving"} 1.0' in text
     assert "fairlead_control_reconcile_seconds_count" in text

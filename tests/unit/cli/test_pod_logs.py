@@ -93,3 +93,17 @@ def test_the_gateways_lines_about_the_model_are_among_those_of_its_pods() -> Non
     assert logs.read() == []
     of_another_version = PodLogs(pods, "prod", "iris", "2.0.0", 10).read()
     assert [one.source for one in of_another_version] == ["a", "a"]
+
+
+class Shared(Pods):
+    """The pods of a team whose platform is in another namespace, which the team may not see."""
+
+    def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Object], str]:
+        if namespace == "serving":
+            raise errors.Refused("API server: pods is forbidden")
+        return super().list(kind, namespace, selector)
+
+
+def test_who_may_not_see_the_gateways_of_a_shared_platform_sees_the_models_own_lines() -> None:
+    logs = PodLogs(Shared(a=[line("1.1", "one")]), "prod", "iris", None, 10, platform="serving")
+    assert messages(logs) == ["one"]

@@ -107,3 +107,11 @@ def test_with_its_certificates_the_models_are_reached_with_tls() -> None:
         names = ChartSettings.from_environment(ENVIRONMENT | more).service_names()
         [[endpoint]] = names.endpoints([table]).values()
         assert (endpoint.port, endpoint.secrets) == (port, secrets)
+
+
+def test_further_namespaces_are_each_named_once_and_without_the_platforms_own() -> None:
+    listed = ENVIRONMENT | {"FAIRLEAD_NAMESPACES": "team-a, ml,team-b,team-a"}
+    assert ChartSettings.from_environment(listed).namespaces == ("team-a", "team-b")
+    assert ChartSettings.from_environment(ENVIRONMENT).namespaces == ()
+    with pytest.raises(Invalid, match="FAIRLEAD_NAMESPACES: 'Team_A' is not the name of a namespace"):
+        ChartSettings.from_environment(ENVIRONMENT | {"FAIRLEAD_NAMESPACES": "Team_A"})

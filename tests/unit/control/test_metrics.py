@@ -7,6 +7,7 @@ from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, RouteSpec, Target, UnreadableRoute, VersionSpec
 from fairlead.control.metrics import Metrics
+from fairlead.rollout.ports import GatewayState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,7 +71,7 @@ def scraped(**status: object) -> str:
     document = {"route": "iris", "observedGeneration": 1, "conditions": [waiting], **status}
     metrics = Metrics()
     metrics.add_state(OneRoute(document), Leading(), gateways=lambda: (), sequence=lambda: 1)
-    return metrics.text().decode()
+    return metrics.text().decode().replace('fairlead_namespace="default",', "")
 
 
 STATUS: dict[str, object] = {
@@ -86,6 +87,24 @@ STATUS: dict[str, object] = {
     "step": {"number": 2, "of": 3, "enteredAt": "2026-01-01T00:00:00Z", "approved": False},
     "evidence": {"candidate": {"n": 40, "bad": 3}, "stable": {"n": 60, "bad": 1}},
 }
+
+
+class InTeamA(OneRoute):
+    """A route of another namespace than the control plane's."""
+
+    def routes(self) -> list[Route]:
+        return [one.model_copy(update={"namespace": "team-a"}) for one in super().routes()]
+
+
+def test_what_is_told_of_a_model_names_its_namespace() -> None:
+    waiting = {"type": "Progressing", "status": False, "reason": "Waiting"}
+    metrics, gateway = Metrics(), GatewayState("e1", True, {"iris": 4, "gone": 1})
+    store = InTeamA({"route": "iris", "observedGeneration": 1, "conditions": [waiting]})
+    metrics.add_state(store, Leading(), gateways=lambda: (gateway,), sequence=lambda: 1)
+    text = metrics.text().decode()
+    assert 'fairlead_control_down{fairlead_namespace="team-a",model="iris"} 0.0' in text
+    revision = 'fairlead_control_gateway_revision{fairlead_namespace="team-a",gateway="e1",model="iris"} 4.0'
+    assert [line for line in text.splitlines() if line.startswith("fairlead_control_gateway_revision{")] == [revision]
 
 
 def test_a_rollout_shows_its_step_its_verdicts_and_its_evidence() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import webbrowser
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
 
 from fairlead import errors
-from fairlead.cli import action_client
+from fairlead.cli import action_client, optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say
@@ -63,6 +64,8 @@ def _forward(location: PlatformLocation, path: str, *, act: bool, open_it: bool)
             "--open needs a forwarded port, and in a cluster this command forwards none",
             hint="leave out --open: it then prints the command that does, and the address",
         )
+    found = optional_modules.load("fairlead.cli.cluster").platform_namespace(location.context, location.namespace)
+    location = replace(location, namespace=found)
     selector = "app.kubernetes.io/component=control-plane"
     service = location.with_options(f"kubectl get service --output name --selector {selector}")
     say("forward the port of the control plane, and leave it running:")

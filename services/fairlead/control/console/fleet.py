@@ -57,14 +57,22 @@ class Fleet:
 
 
 def fleet(
-    statuses: Iterable[Status], place: Place, now: datetime, load: Mapping[str, Sequence[float]] = MappingProxyType({})
+    statuses: Iterable[Status],
+    place: Place,
+    now: datetime,
+    load: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    namespaces: Mapping[str, str] = MappingProxyType({}),
 ) -> Fleet:
     """The page: models that are down first, then by health, then those in a rollout, then by name.
 
     `load` has the requests per second of each route that are known, one number for each of the engine's windows.
+    `namespaces` has the namespace of each route.
     """
     found = sorted(((status, health_of(status)) for status in statuses), key=lambda one: _urgency(*one))
-    rows = tuple(_row(status, health, place, now, load.get(status.route, ())) for status, health in found[:MAX_ROWS])
+    rows = tuple(
+        _row(status, health, place.of_model(namespaces.get(status.route, "")), now, load.get(status.route, ()))
+        for status, health in found[:MAX_ROWS]
+    )
     summary = _summary(found)
     down = sum(health.is_down for _, health in found)
     return Fleet(summary, f"{down} down" if down else "Models", rows, max(0, len(found) - MAX_ROWS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -31,6 +31,10 @@ class Place:
         options = f"--namespace {namespace}"
         pods = f"kubectl get pods --selector app.kubernetes.io/component=gateway {options}"
         return cls(f"namespace {namespace}", options, pods, is_cluster=True)
+
+    def of_model(self, namespace: str) -> Place:
+        """The same, for commands about a model of this namespace: a platform may serve several."""
+        return replace(self, options=f"--namespace {namespace}") if self.is_cluster and namespace else self
 
     def with_options(self, command: str) -> str:
         """A command of fairlead, with the options that name this platform."""

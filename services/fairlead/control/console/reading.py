@@ -18,7 +18,7 @@ from fairlead.contracts.base import as_query_time
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.health import STALE_AFTER_S
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Step
+from fairlead.contracts.route import Route, Step
 from fairlead.contracts.table import Table
 from fairlead.contracts.window import Window
 from fairlead.control.api import ApiStore, LoopHealth
@@ -56,6 +56,8 @@ class Served:
     model: str
     asked: str
     entry: Entry
+    options: str = ""
+    """Of a command about the model."""
 
 
 class Load(Protocol):
@@ -128,8 +130,9 @@ class Reader:
 
     def fleet(self) -> Fleet:
         """The first page."""
-        load = {route.name: self._load.recent(route.namespace, route.spec.model) for route in self._store.routes()}
-        return fleet(shown_statuses(self._store), self.place, self._clock(), load)
+        routes = self._store.routes()
+        load = {route.name: self._load.recent(route.namespace, route.spec.model) for route in routes}
+        return fleet(shown_statuses(self._store), self.place, self._clock(), load, self._namespaces(routes))
 
     def acts(self, name: str) -> tuple[Act, ...]:
         """What may be asked for now. Raises NotFound."""
@@ -164,8 +167,18 @@ class Reader:
     def route(self, name: str) -> RoutePage:
         """The page of one model. Raises NotFound."""
         (status,) = shown_statuses(self._store, name)
-        instances = [one for one in self._store.instances() if one.model == self._model(name)]
-        return route_page(status, self._steps(name), instances, self.place, self._clock())
+        namespace = self._namespaces(self._store.routes()).get(name, "")
+        instances = [
+            one
+            for one in self._store.instances()
+            if one.model == self._model(name) and one.namespace == (namespace or one.namespace)
+        ]
+        return route_page(status, self._steps(name), instances, self.place.of_model(namespace), self._clock())
+
+    def _namespaces(self, routes: Sequence[Route]) -> dict[str, str]:
+        """The namespace of each route."""
+        unreadable = {one.name: one.namespace for one in self._store.unreadable_routes()}
+        return unreadable | {one.name: one.namespace for one in routes}
 
     def evidence(self, name: str) -> str:
         """The drawing of the newest attempt of which something was counted, as SVG; empty if there is none."""
@@ -226,7 +239,8 @@ class Reader:
             raise errors.Invalid(
                 f"{asked[:40]!r} is not a time", hint="write it like 2026-11-21T10:00:00Z; without a zone it is UTC"
             ) from None
-        return Served(name, asked.strip(), entry(None, self._store.at(name, moment)))
+        found = self._store.at(name, moment)
+        return Served(name, asked.strip(), entry(None, found), self.place.of_model(found.namespace).options)
 
     def _exists(self, name: str) -> None:
         if name not in (one.name for one in self._store.unreadable_routes()):

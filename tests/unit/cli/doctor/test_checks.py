@@ -292,3 +292,52 @@ def test_both_annotations_that_pause_are_known(name: str, value: str, is_paused:
     cluster = FakeCluster(answers=groups, deployments=[a_version(scaled_by="keda")], scaledobjects=[one])
     line = "warning: the ScaledObject of iris 1.0.0 is paused" if is_paused else f"ok: {KEDA.title}"
     assert said_by(cluster, KEDA) == [line]
+
+
+MAY, FURTHER, _ = rights.CHECKS
+
+
+def a_control_plane(namespaces: str) -> Object:
+    """The Deployment of a control plane that serves these namespaces too."""
+    env = [{"name": "FAIRLEAD_NAMESPACES", "value": namespaces}]
+    ours = {labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE, labels.INSTANCE: "fairlead"}
+    pod = {"serviceAccountName": "fairlead-control-plane", "containers": [{"name": "c", "env": env}]}
+    return {"metadata": {"name": "fairlead-control-plane", "labels": ours}, "spec": {"template": {"spec": pod}}}
+
+
+def reviews(namespace: str, *, allowed: bool) -> dict[str, Object]:
+    path = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
+    return {path: {"status": {"allowed": allowed}}}
+
+
+def test_a_further_namespace_that_the_control_plane_may_not_read_is_one_line() -> None:
+    answers = reviews("team-a", allowed=True) | reviews("team-b", allowed=False)
+    cluster = FakeCluster(answers=answers, deployments=[a_control_plane("team-a,team-b,absent")])
+    said = "problem: the control plane fairlead-control-plane may not read the namespace {}, which it is to serve"
+    assert said_by(cluster, FURTHER) == [said.format("team-b"), said.format("absent")]
+
+
+def a_lease(platform: str = "") -> Object:
+    metadata: Object = {"name": "l", "creationTimestamp": NOW.isoformat(), "labels": {labels.INSTANCE: "fairlead"}}
+    metadata["labels"] |= {labels.PLATFORM: platform} if platform else {}
+    return {"metadata": metadata, "spec": {"holderIdentity": "pod-0", "renewTime": NOW.isoformat()}}
+
+
+def test_a_namespace_that_another_ones_platform_serves_is_in_order() -> None:
+    cluster = FakeCluster(deployments=[], leases=[a_lease("serving")], services=[])
+    said = [line for one in platform.CHECKS for line in said_by(cluster, one)]
+    assert [one for one in said if not one.startswith("ok")] == []
+
+
+def test_a_platform_of_another_namespace_that_does_not_lead_is_told_with_its_namespace() -> None:
+    cluster = FakeCluster(deployments=[], leases=[a_lease("serving")])
+    cluster.server_time = NOW + timedelta(minutes=2)
+    [found] = found_by(cluster, LEADER)
+    assert found.do == "read why: kubectl logs deployment/fairlead-control-plane --namespace serving"
+
+
+def test_a_namespace_with_a_platform_of_its_own_and_another_ones_is_a_problem() -> None:
+    cluster = FakeCluster(deployments=[a_control_plane("")], leases=[a_lease("serving")])
+    assert said_by(cluster, ONE_PLATFORM) == [
+        "problem: namespace prod has a platform, and that of namespace serving serves it too"
+    ]
