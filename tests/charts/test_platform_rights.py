@@ -116,7 +116,7 @@ def test_the_control_plane_cannot_write_specs_or_read_secrets() -> None:
     assert allowed(role, "fairlead.dev", "modelroutes") == READ
     assert "update" not in allowed(role, "fairlead.dev", "modelrouterevisions")
     assert allowed(role, "apps", "deployments") == READ | {"patch", "delete"}
-    own = {"leases": ["fairlead-control-plane"], "configmaps": ["fairlead-publication"]}
+    own = {"leases": ["fairlead-control-plane"], "configmaps": ["fairlead-publication", "fairlead-quotas"]}
     named = [rule for rule in role["rules"] if set(rule["resources"]) & own.keys()]
     assert all(rule["verbs"] == ["create"] or rule["resourceNames"] == own[rule["resources"][0]] for rule in named)
     assert not any("secrets" in rule["resources"] or "*" in rule["verbs"] for rule in role["rules"])

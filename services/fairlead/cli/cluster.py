@@ -21,7 +21,9 @@ from fairlead.contracts.bound_action import bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.parsing import parse
+from fairlead.contracts.quota_use import QuotaUse
 from fairlead.contracts.route import Route
+from fairlead.control.kept_quotas import ENTRY, read
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import LEADERS, LEASES, label
@@ -35,10 +37,26 @@ _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"
 
 def open_store(context: str | None, namespace: str | None) -> KubernetesStore:
     """Open the store of a namespace. Uses the kubeconfig, or in a pod without one the pod's service account."""
+    found = _access(context)
+    return KubernetesStore.direct(Api(found), namespace or found.namespace)
+
+
+def _access(context: str | None) -> access.Access:
     config = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     in_a_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not context and not config.exists()
-    found = access.in_cluster() if in_a_pod else kubeconfig.load(context)
-    return KubernetesStore.direct(Api(found), namespace or found.namespace)
+    return access.in_cluster() if in_a_pod else kubeconfig.load(context)
+
+
+def quota_use(context: str | None, namespace: str | None) -> QuotaUse:
+    """What clients have used of their quotas. Raises Refused without the right to list ConfigMaps."""
+    there = _access(context)
+    path = f"/api/v1/namespaces/{namespace or there.namespace}/configmaps"
+    selector = f"{labels.PART_OF}=fairlead,{labels.COMPONENT}={labels.COMPONENT_CONTROL_PLANE}"
+    found = Api(there).request("GET", path, query={"labelSelector": selector}).get("items") or ()
+    kept = [one for one in found if str(one["metadata"]["name"]).endswith("-quotas")]
+    if not kept:
+        return QuotaUse()
+    return read((kept[0].get("data") or {}).get(ENTRY, "{}"), f"ConfigMap {kept[0]['metadata']['name']}")
 
 
 def platform_of(store: KubernetesStore) -> str:

@@ -49,6 +49,7 @@ COMMANDS = {
     "shadow": "Show how a shadow's responses compare with the live ones.",
     "drift": "Show whether live rows are as the reference, and which moved.",
     "predict": "Send rows or an image to a model through the gateway.",
+    "clients": "Show what each client has used of its quota.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # started by `up` and by the chart; hidden
     "gateway-bootstrap": "",  # for charts and tests; hidden

@@ -52,6 +52,19 @@ class Limit(Document):
         return self.burst if self.burst is not None else max(10, math.ceil(2 * self.rate))
 
 
+class Quota(Document):
+    """How many requests a client may send in a calendar day and month, in UTC, over all gateways: beyond it 429."""
+
+    day: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
+    month: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.day is None and self.month is None:
+            raise ValueError("it limits nothing; write day, month or both, or leave quota out")
+        return self
+
+
 class Client(Document):
     """One client: a team, an application. Without `keys` and `claims` nobody can prove to be it."""
 
@@ -64,6 +77,8 @@ class Client(Document):
     """The models that it may call; null: all."""
     limit: Limit | None = None
     """For all its requests together; null: no limit."""
+    quota: Quota | None = None
+    """How many requests in a day and a month; null: any number. Those that are refused or limited do not count."""
     model_limits: dict[ModelName, Limit] = {}
     """By model: a limit for its requests to this model, in addition to `limit`."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import uvicorn
 
 from fairlead.contracts import sockets
 from fairlead.contracts.access import key_hash
-from fairlead.contracts.gateway import PASS_HEADER
+from fairlead.contracts.gateway import PASS_HEADER, GatewaySite
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
@@ -37,10 +36,12 @@ from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.holds import Holds, mounted
 from fairlead.control.hosts import OnlyHosts
+from fairlead.control.kept_quotas import QUOTAS, QuotaFile
 from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.origins import OnlyOwnPages
+from fairlead.control.quotas import quotas_of
 from fairlead.control.request_records import access_log, tracing
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.supervision import Supervision
@@ -98,15 +99,13 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         why_unknown=Supervision(ledger.parent).why_unknown,
         demand=GatewayDemand(use, holds),
     )
-    log_file = str(ledger.parent / "logs" / GATEWAY_LOG)
-    settings = replace(
-        settings_of(facts, folder, key_hash(own_key)), access_log=access_log(facts.gateway.access_log, log_file)
-    )
-    desired = DesiredState(store, ReadyInstances(store), settings, guard_of(access, own_key, lambda: 1))
+    quotas = quotas_of(access, lambda: [gateway_of(facts)], QuotaFile(ledger.with_name(QUOTAS)), log)
+    settings = settings_of(facts, folder, key_hash(own_key))
+    desired = DesiredState(store, ReadyInstances(store), settings, guard_of(access, own_key, lambda: 1, quotas.closed))
     metrics, heartbeat = Metrics(), Heartbeat(store)
 
-    ticked = (metrics.ticked, heartbeat.ticked, look_at(certificates))
-    loop = Loop(holds, engine, publisher, desired, log=log, ticked=lambda s: [one(s) for one in ticked])
+    ticked = _each(metrics.ticked, heartbeat.ticked, look_at(certificates), lambda _: quotas.turn())
+    loop = Loop(holds, engine, publisher, desired, log=log, ticked=ticked)
     metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence)
     loop.turn()
     # The gateway starts when this file appears, and needs a configuration at that moment.
@@ -143,10 +142,19 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         loop.stop()
         turning.join()
         smoke.close()
+        quotas.close()
         use.close()
         answers.close()
         if history is not None:
             history.close()
+
+
+def _each(*calls: Callable[[float], None]) -> Callable[[float], None]:
+    def all_of_them(seconds: float) -> None:
+        for one in calls:
+            one(seconds)
+
+    return all_of_them
 
 
 def history_of(metrics: MetricSettings) -> PrometheusStats | None:
@@ -167,6 +175,11 @@ class PublisherGateways:
         ]
 
 
+def gateway_of(facts: RunningPlatform) -> GatewaySite:
+    """The one gateway of this machine."""
+    return GatewaySite("edge", LOOPBACK, facts.admin_port)
+
+
 def settings_of(facts: RunningPlatform, folder: Path, own_hash: str = "") -> Settings:
     """The gateway's own settings, besides the tables. `own_hash` is the hash of the platform's own key."""
     tls = facts.gateway.tls
@@ -184,6 +197,7 @@ def settings_of(facts: RunningPlatform, folder: Path, own_hash: str = "") -> Set
         hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
         entry=entry,
+        access_log=access_log(facts.gateway.access_log, str(folder.parent / "logs" / GATEWAY_LOG)),
         tracing=tracing(facts.gateway.tracing),
         grpc=facts.gateway.grpc,
     )

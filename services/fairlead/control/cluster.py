@@ -37,6 +37,7 @@ from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import ChangeTokens, Loop, TickingEngine
 from fairlead.control.metrics import Metrics
 from fairlead.control.parallel_writes import ParallelWrites
+from fairlead.control.quotas import Keep, MemoryKeep, quotas_of
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.fleet_use import FleetUse
@@ -113,6 +114,7 @@ class ControlPlane:
         namespaces: FurtherNamespaces | None = None,
         namespace: str = "default",
         access: AccessFile | None = None,
+        quota_keep: Keep | None = None,
         connect: Connect = plain,
         resync_s: float = RESYNC_S,
     ) -> None:
@@ -121,7 +123,8 @@ class ControlPlane:
         With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
         `namespaces` knows what several namespaces add; None: there is one.
         `namespace` is named in the commands of the console. `access` says who may call; None: everybody.
-        `connect` makes the connections to instances.
+        `quota_keep` keeps what clients have used of their quotas; None: only this process knows it. `connect` makes the
+        connections to instances.
         """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
@@ -140,6 +143,7 @@ class ControlPlane:
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
         self._writes = ParallelWrites()
+        self._quotas = quotas_of(access, gateways.gateways, quota_keep or MemoryKeep(), log)
         self._publisher = XdsPublisher(
             publications, self.snapshots, Fleet(gateways), unread=namespaces.unread if namespaces is not None else tuple
         )
@@ -167,12 +171,12 @@ class ControlPlane:
                 store,
                 endpoints or ServiceNames(),
                 settings,
-                guard_of(access, own_key, lambda: len(gateways.gateways())),
+                guard_of(access, own_key, lambda: len(gateways.gateways()), self._quotas.closed),
             ),
             log=log,
             leads=leads,
             resync_s=resync_s,
-            ticked=self.metrics.ticked,
+            ticked=self._ticked,
         )
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
@@ -192,6 +196,10 @@ class ControlPlane:
             GatewayState(one.name, one.reachable, one.programmed, one.rejected) for one in self._publisher.gateways()
         ]
 
+    def _ticked(self, seconds: float) -> None:
+        self.metrics.ticked(seconds)
+        self._quotas.turn()
+
     def start(self) -> None:
         """Start the loop: follow, and lead while this replica is the leader."""
         self._thread.start()
@@ -208,6 +216,7 @@ class ControlPlane:
         self._answers.close()
         if self._history is not None:
             self._history.close()
+        self._quotas.close()
         self._writes.close()
         self._publisher.close()
 

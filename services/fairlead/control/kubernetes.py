@@ -15,6 +15,7 @@ from fairlead.control.cluster import ControlPlane, serve
 from fairlead.control.gateway_tokens import GatewayTokens
 from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.instance_tls import InstanceTls
+from fairlead.control.kept_quotas import QuotaConfigMap
 from fairlead.control.publications import ConfigMapPublications, KubeApi
 from fairlead.routing.access_file import AccessFile
 from fairlead.store.kubernetes import KubernetesStore
@@ -70,6 +71,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         scales=served,
         namespaces=served if isinstance(served, KubernetesNamespaces) else None,
         namespace=chart.namespace,
+        quota_keep=QuotaConfigMap(quick, chart.namespace, f"{chart.release}-quotas"),
         access=AccessFile(Path(chart.access_file), only_owner=False) if chart.access_file else None,
     )
     leases = [lease, *(one for _, one in further)]

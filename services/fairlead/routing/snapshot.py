@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.contracts.access import Access
@@ -49,6 +49,8 @@ class Guard:
     """The hash of the key that the control plane's own requests have."""
     gateways: int = 1
     """How many gateways share a client's limit."""
+    closed: Mapping[str, int] = field(default_factory=dict)
+    """The clients whose quota is used up, and when that ends, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,14 +57,14 @@ def entry(
     *,
     plain: PlainPort = "closed",
     mutual: bool = False,
-    **settings: object,
+    grpc: bool = False,
 ) -> Iterator[Edge]:
     """A gateway with one model behind it."""
     for name, content in entry_files(str(mounted.folder), str(mounted.folder)).items():
         (home / name).write_text(json.dumps(content))
     port = free_port()
     tls = EntryTls(port, str(home), port, asks_for_certificates=mutual, plain=plain, own_key=key_hash(OWN))
-    with an_edge(home, entry=tls, **settings) as edge:
+    with an_edge(home, entry=tls, grpc=grpc) as edge:
         edge.endpoints["default", "iris", V1] = [backends.start("1.0.0").endpoint]
         with serving(edge, iris(1, 0, candidate=None, pins=(V1,))):
             yield edge
@@ -116,7 +116,7 @@ def test_who_gets_an_answer_with_tls_and_with_certificates_of_clients(
     }
     versions = {"1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
     mounted = MountedSecret(tmp_path / "mounted").put(server(ours), [ours])
-    seen = {}
+    seen: dict[tuple[bool, str], str] = {}
     for mutual in (False, True):
         home = tmp_path / f"edge-{mutual}"
         home.mkdir()

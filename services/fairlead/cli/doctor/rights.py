@@ -61,6 +61,7 @@ def control_plane_may(seen: Seen) -> Iterator[Finding]:
         own = [
             (Right("coordination.k8s.io", ("leases",), _NAMED, "nobody can lead"), f"{release}-control-plane"),
             (Right("", ("configmaps",), _NAMED, "gateways get no tables"), f"{release}-publication"),
+            (Right("", ("configmaps",), _NAMED, "quotas of clients begin anew"), f"{release}-quotas"),
         ]
         scaled = [OF_SCALED_OBJECTS] if any(label(one, labels.MODEL) for one in seen.list(SCALED_OBJECTS)) else []
         rights = [*((one, "") for one in (*RIGHTS, *OWN_NAMESPACE, *scaled)), *own]

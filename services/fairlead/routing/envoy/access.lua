@@ -111,6 +111,12 @@ function envoy_on_request(handle)
       return deny(handle, "403", "other-model", "client " .. name .. " may not call model " .. model)
     end
   end
+  local left = client.closed and tonumber(client.closed) - os.time()
+  if left and left > 0 then -- it opens by itself, also while no control plane runs
+    known:set("fairlead.access", "retry", string.format("%d", left))
+    local opens = os.date("!%Y-%m-%dT%H:%M:%SZ", tonumber(client.closed))
+    return deny(handle, "429", "over-quota", "client " .. name .. " has used its quota up; it begins anew at " .. opens)
+  end
   if client.cost then
     known:set("fairlead.access", "limited", name)
     known:set("fairlead.access", "cost", client.cost)

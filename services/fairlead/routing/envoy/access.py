@@ -20,8 +20,8 @@ from fairlead.routing.snapshot import Endpoint, Guard
 FILTER = "envoy.filters.http.lua"
 """The filter that decides, and the name under which it finds its metadata."""
 DECISION = "fairlead.access"
-"""The dynamic metadata of a request: `client`; `code` of a refusal; `limited`, `model`, `cost` and `retry` where the
-client has a limit."""
+"""The dynamic metadata of a request: `client`; `code` of a refusal; `limited`, `model` and `cost` where the
+client has a limit; `retry` where it has one, or has used its quota up."""
 _HTTP = "envoy.filters.http."
 _TYPES = "extensions.filters.http."
 CREDENTIAL_HEADERS = ("authorization", KEY_HEADER)
@@ -54,7 +54,9 @@ def known_clients(guard: Guard) -> Json:
     """Metadata of the virtual host, by filter: the clients by hashed key, by claims, and what each may do."""
     clients = guard.access.clients
     known: dict[str, Any] = {key: name for name, client in clients.items() for key in client.keys}
-    known |= {f"client:{name}": _client(client, guard.gateways) for name, client in clients.items()}
+    known |= {
+        f"client:{name}": _client(client, guard.gateways, guard.closed.get(name)) for name, client in clients.items()
+    }
     if claims := [{"client": name, "claims": one.claims} for name, one in clients.items() if one.claims is not None]:
         known["claims"] = claims
     if guard.own_key:
@@ -72,10 +74,12 @@ def open_to_all() -> Json:
     return {FILTER: typed("config.route.v3.FilterConfig", disabled=True)}
 
 
-def _client(client: Client, gateways: int) -> Json:
-    """What the decision needs to know. Struct has no integers, so the cost is text."""
+def _client(client: Client, gateways: int, closed_until: int | None) -> Json:
+    """What the decision needs to know. Struct has no integers, so numbers are text."""
     limits = [one for one in (client.limit, *client.model_limits.values()) if one is not None]
-    allowed = {} if client.models is None else {"models": list(client.models)}
+    allowed: Json = {} if client.models is None else {"models": list(client.models)}
+    if closed_until is not None:
+        allowed["closed"] = str(closed_until)
     if not limits:
         return allowed
     # Each gateway has the whole bucket, and a request takes its share of all of them. So the number of gateways is a

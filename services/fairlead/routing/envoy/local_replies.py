@@ -94,6 +94,8 @@ def _refusals(*, guarded: bool) -> Iterator[tuple[Json, str, Json]]:
         return
     sentence = {"detail": _OVER_LIMIT, "error": _OVER_LIMIT, "code": "over-limit"}
     wait = {"headers_to_add": [put("retry-after", decided("retry"))]}
+    by_us = {"and_filter": {"filters": [status("EQ", 429), _has_detail("lua_response")]}}
+    yield by_us, _TITLES[429], {"fields": {"code": decided("code")}, **wait}
     yield _has_detail("local_rate_limited"), _TITLES[429], {"fields": sentence, **wait}
 
 

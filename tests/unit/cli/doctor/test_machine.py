@@ -10,14 +10,21 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli.doctor import machine
-from fairlead.cli.doctor.finding import Finding, Level
-from fairlead.contracts.platform import AuthSettings, ControlSettings, GatewaySettings, RunningPlatform
+from fairlead.cli.doctor.finding import Finding, Level, examine
+from fairlead.contracts.platform import (
+    AuthSettings,
+    ControlSettings,
+    EntryTlsSettings,
+    GatewaySettings,
+    RunningPlatform,
+)
 from fairlead.local import envoy
 from fairlead.local.apply import apply, read_platform
 from fairlead.local.state import StateFolder
 from fairlead.local.versions import VersionCopies
 from fairlead.store.sqlite import SqliteStore
 from support import folders
+from support.cluster.certificates import Authority
 
 
 def a_file(folder: Path, ports: list[int], more: str = "") -> Path:
@@ -193,3 +200,27 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, file: Path, monkeypatch: pytes
     [found] = wrong(tmp_path / ".fairlead", file)
     assert found.what == f"5 MiB are free where {tmp_path / '.fairlead'} is"
     assert os.fspath(tmp_path) in found.what
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [
+        ("90", Level.OK, "the certificate of the entry can be used"),
+        ("3", Level.WARNING, "ends in 3 days"),
+        ("-1", Level.PROBLEM, "has expired"),
+    ],
+)
+def test_the_certificate_of_the_entry_is_looked_at(tmp_path: Path, days: str, level: Level, said: str) -> None:
+    certificate, key = Authority(tmp_path / "authority").create().issue("a", hosts=["127.0.0.1"], days=days)
+    tls = EntryTlsSettings(certificate=str(certificate), key=str(key))
+    where = machine.Machine(tmp_path, GatewaySettings(tls=tls))
+    [check] = [one for one in machine.CHECKS if one.run is machine.certificate_lasts]
+    [found] = examine(where, [check])
+    assert found.level is level
+    assert said in found.what
+
+
+def test_a_certificate_that_is_not_there_is_a_fault_of_the_platform_file(tmp_path: Path, free: list[int]) -> None:
+    file = a_file(tmp_path, free, ", tls: {certificate: a.crt, key: a.key}")
+    wrong = [one for one in machine.look(tmp_path / ".fairlead", file) if one.level is Level.PROBLEM]
+    assert [f"the certificate {tmp_path / 'a.crt'} cannot be read" in one.what for one in wrong] == [True]
