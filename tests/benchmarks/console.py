@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from support import browser, console_acts, proof
+from support import browser, console_acts, console_hostile, proof
 from support.console_page import open_page
 from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
@@ -48,6 +48,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
             with browser.running_browser() as running:
                 owner = console_acts.prove(running, platform, found)
                 _views(running, platform, found, owner)
+                console_hostile.prove(running, found)
                 _try(running, platform, found)
                 _rollouts(running, platform, found)
                 _keyboard(running, platform, found)
@@ -122,7 +123,9 @@ def _views(running: Any, platform: Platform, found: proof.Findings, owner: Any) 
     slowest, largest, complaints, rules, wide = 0.0, 0, list[str](), list[str](), list[str]()
     contrasts: dict[str, float] = {}
     at = f"/console/routes/canary/at?time={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    read = dict.fromkeys(("/", "/console/routes/canary", at, "/console/routes/canary/try"))
+    read = dict.fromkeys(
+        ("/", "/console/routes/canary", at, "/console/routes/canary/try", "/console/routes/canary/drift")
+    )
     for path, state in {**read, f"/console/routes/{console_acts.MODEL}": owner}.items():
         for scheme in ("light", "dark"):
             options = {"color_scheme": scheme, "storage_state": state}

@@ -108,8 +108,8 @@ def counts(head: Revision) -> _PlayedCounts:
     held_out = {name: random.normal(mean, mean / 5, 5000).round(1) for name, mean in means.items()}
     places = random.choice(["meadow", "forest", "garden"], 5000, p=[0.5, 0.3, 0.2]).tolist()
     features = [bins.number_feature(name, name, bins.number_edges(of), of) for name, of in held_out.items()]
-    features.append(bins.category_feature("place", "place", places, choices=["meadow", "forest", "garden"]))
-    profile = Profile(model="iris", version="1.0.0", rows=5000, features=tuple(features))
+    place = bins.category_feature("place", "place", places, choices=["meadow", "forest", "garden"])
+    profile = Profile(model="iris", version="1.0.0", rows=5000, features=(*features, place))
 
     def counted(rows: int) -> Counted:
         rest = {name: random.normal(means[name], means[name] / 5, rows).round(1) for name in names}
@@ -117,8 +117,8 @@ def counts(head: Revision) -> _PlayedCounts:
         live = {
             name: bins.count_numbers(one.edges, rest[name]).tolist() for name, one in zip(names, features, strict=False)
         }
-        chosen = random.choice(["meadow", "forest", "garden", None], rows, p=[0.46, 0.28, 0.18, 0.08]).tolist()
-        live["place"] = bins.CategoryCount(features[-1].values, ())(Counter(chosen)).tolist()
+        chosen = random.choice(["meadow", "forest", "garden", ""], rows, p=[0.46, 0.28, 0.18, 0.08]).tolist()
+        live["place"] = bins.CategoryCount(place.values, ())(Counter(one or None for one in chosen)).tolist()
         return read(a_text(profile, live))
 
     table = head.table
