@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import real_aa, real_rehearsals, rehearsal, scale_to_zero
+from benchmarks import dashboards, real_aa, real_rehearsals, rehearsal, scale_to_zero
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [rehearsal, real_rehearsals, real_aa, scale_to_zero]
+PROOFS = [rehearsal, real_rehearsals, real_aa, scale_to_zero, dashboards]
 
 
 @pytest.mark.timeout(400)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,9 +59,8 @@ class Asked:
     seconds: float
 
 
-def ask(prometheus: Prometheus, document: Json, choices: Mapping[str, str], seconds: float) -> Asked:
-    """What every panel of a dashboard finds in the last seconds. `choices` are the values of its variables."""
-    end = time.time()
+def ask(prometheus: Prometheus, document: Json, choices: Mapping[str, str], seconds: float, end: float) -> Asked:
+    """What every panel of a dashboard finds in the seconds before `end`. `choices` are the values of its variables."""
     clock = _Clock(prometheus, choices, end, seconds)
     return Asked(
         document,

@@ -34,10 +34,12 @@ def _head(asked: Asked, caption: str) -> list[str]:
     parts = [text(10, 22, asked.document["title"], INK, 16, bold=True), text(WIDTH - 10, 22, caption, GREY, 12, "end")]
     left = 10.0
     for one in asked.document["templating"]["list"]:
-        value = "Prometheus" if one["type"] == "datasource" else asked.choices[one["name"]]
-        words = f"{one.get('label') or one['name']}   {'All' if value == '.*' else value}"
-        wide = width_of(words) + 18
-        parts += [box(left, 34, wide, 20, PAPER, edge=EDGE, round_by=2), text(left + 8, 48, words, INK)]
+        name = one.get("label") or one["name"]
+        value = "default" if one["type"] == "datasource" else asked.choices[one["name"]]
+        shown = "All" if value == ".*" else value
+        wide = width_of(name) + width_of(shown) + 26
+        parts.append(box(left, 34, wide, 20, PAPER, edge=EDGE, round_by=2))
+        parts += [text(left + 8, 48, name), text(left + wide - 8, 48, shown, INK, anchor="end")]
         left += wide + 6
     return parts
 

@@ -1,6 +1,7 @@
 """Stands in for kube-state-metrics, KEDA and the DCGM exporter beside a real platform: their series, of its versions.
 
-No cluster and no GPU is there. Names and labels are those of the telemetry contract, numbers are made up.
+No cluster and no GPU is there. Names and labels are those of the telemetry contract, numbers are made up. What an
+autoscaler reads can be the real load, and then it wants what the autoscaler of Kubernetes would want of it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Outside:
     wanted: tuple[dict[str, str], ...] = ()
     pods: tuple[dict[str, str], ...] = ()
     began: float = 0.0
+    load: tuple[Prometheus, str] | None = None
 
     @property
     def scrape(self) -> dict[str, Any]:
@@ -43,10 +45,19 @@ class Outside:
         self.pods = tuple(one["metric"] for one in prometheus.query(telemetry.MODEL_INFO.name))
         self.began = self.began or time.time()
 
+    @contextmanager
+    def reading(self, prometheus: Prometheus, record: str) -> Iterator[None]:
+        """Let autoscalers read this recorded series during a block."""
+        self.load = prometheus, record
+        try:
+            yield
+        finally:
+            self.load = None
+
     def page(self) -> str:
         """The page."""
         found = [line for one in self.wanted for line in self._of_version(one)]
-        return "".join([*found, *(line for one in self.pods for line in self._of_pod(one))])
+        return "".join([*found, *(line for at, one in enumerate(self.pods) for line in self._of_pod(one, at))])
 
     def _of_version(self, version: dict[str, str]) -> Iterator[str]:
         place = version["namespace"]
@@ -54,22 +65,24 @@ class Outside:
         mine = [one for one in self.pods if (one["model"], one["version"]) == (version["model"], version["version"])]
         autoscaler = {"namespace": place, "horizontalpodautoscaler": name}
         number = {**autoscaler, "metric_name": "s0-prometheus", "metric_target_type": "average"}
-        yield _line(outside.AUTOSCALER_DESIRED, len(mine), autoscaler)
+        read = self._read(version, len(mine))
+        wants = len(mine) if self.load is None else max(1, math.ceil(len(mine) * read / TARGET - 0.1))
+        yield _line(outside.AUTOSCALER_DESIRED, min(wants, MOST), autoscaler)
         yield _line(outside.AUTOSCALER_LEAST, 1, autoscaler)
         yield _line(outside.AUTOSCALER_MOST, MOST, autoscaler)
         yield _line(outside.AUTOSCALER_TARGET, TARGET, number)
-        yield _line(outside.AUTOSCALER_READ, self._wave(1.5, 0.3), number)
+        yield _line(outside.AUTOSCALER_READ, read, number)
         yield _line(outside.DEPLOYMENT_READY, len(mine), {"namespace": place, "deployment": name})
         reader = {"scaler": "prometheusScaler", "metric": "s0-prometheus", "triggerIndex": "0", "type": "scaledobject"}
         yield _line(outside.KEDA_ERRORS, 0, {"namespace": place, "scaledObject": name, **reader})
 
-    def _of_pod(self, pod: dict[str, str]) -> Iterator[str]:
+    def _of_pod(self, pod: dict[str, str], number: int) -> Iterator[str]:
         where = {"namespace": pod["namespace"], "pod": pod["pod"]}
         container = {**where, "uid": "", "container": "model", "node": "gpu-1"}
         yield _line(outside.POD_REQUESTS, 0.5, {**container, "resource": "cpu", "unit": "core"})
         yield _line(outside.POD_REQUESTS, 1, {**container, "resource": "nvidia_com_gpu", "unit": "integer"})
         gpu = {"gpu": "0", "UUID": f"GPU-{pod['pod']}", "device": "nvidia0", "modelName": "NVIDIA L4", **where}
-        busy = self._wave(0.6, 0.25)
+        busy = self._wave(0.6, 0.25, number)
         values = (
             (outside.GPU_BUSY, 100 * busy),
             (outside.GPU_ENGINE, 0.8 * busy),
@@ -82,8 +95,17 @@ class Outside:
         for metric, value in values:
             yield _line(metric, value, {**gpu, "Hostname": "gpu-1", "container": "model"})
 
-    def _wave(self, mean: float, swing: float) -> float:
-        return mean + swing * math.sin((time.time() - self.began) / 6)
+    def _read(self, version: dict[str, str], instances: int) -> float:
+        """What the autoscaler of a version reads for each of its instances."""
+        if (load := self.load) is None:
+            return self._wave(1.5, 0.3)
+        prometheus, record = load
+        of = ",".join(f'{label}="{version[label]}"' for label in ("namespace", "model", "version"))
+        found = prometheus.query(f"{record}{{{of}}}")
+        return float(found[0]["value"][1]) / max(1, instances) if found else 0.0
+
+    def _wave(self, mean: float, swing: float, number: int = 0) -> float:
+        return mean + swing * math.sin((time.time() - self.began) / 6 + number)
 
 
 def _line(metric: Metric, value: float, labels: dict[str, str]) -> str:
