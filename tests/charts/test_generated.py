@@ -78,6 +78,7 @@ def test_defaults_of_the_service_are_those_of_its_settings() -> None:
     newer = {"max_request_values", "max_row_keys", "max_answer_bytes", "receive_s", "max_connections"}
     newer |= {"call_timeout_s", "load_timeout_s", "spill_share", "device", "workers"}
     newer |= {"feedback_bytes", "feedback_within_s", "cache_bytes", "cache_ttl_s"}
+    newer |= {name for name in Settings.model_fields if name.startswith("record_")}
     computed |= {name for name in Settings.model_fields if name.startswith("tls_")}  # from the chart's own `tls`
     defaults = {
         to_camel(name): field.default

@@ -119,8 +119,8 @@ def _asked(
                 times[place].append(replied.seconds)
             if replied.version and (place or original is not None):
                 versions[place].add(replied.version)
-        befores, afters = (_each(replied.answer, len(rows), one.hidden) for replied in (before, after))
-        for index, (row, was, now) in enumerate(zip(rows, befores, afters, strict=True)):
+        earlier, later = (_each(replied.answer, len(rows), one.hidden) for replied in (before, after))
+        for index, (row, was, now) in enumerate(zip(rows, earlier, later, strict=True)):
             name = f"{one.id} row {index + 1}" if len(rows) > 1 else one.id
             asked.append(Asked(name, row, was, now))
         tell(number / len(chosen))
