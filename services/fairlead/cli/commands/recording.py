@@ -65,7 +65,7 @@ def command(
     elif as_json:
         print_json([dict(zip(map(str.lower, COLUMNS), facts, strict=True)) for facts in _facts(mine)])
     else:
-        console().print(make_table(COLUMNS, _facts(mine)))
+        console().print(make_table(COLUMNS, (tuple(map(str, facts)) for facts in _facts(mine))))
     _tell_unreadable(found)
 
 
@@ -85,7 +85,7 @@ def _fetch(requests: Sequence[Recorded], to: Path | None) -> None:
     say(f"{to}: {len(requests)} requests", to=sys.stderr)
 
 
-def _facts(requests: Sequence[Recorded]) -> Iterator[tuple[str, ...]]:
+def _facts(requests: Sequence[Recorded]) -> Iterator[tuple[str | int, ...]]:
     groups: defaultdict[tuple[str, str], list[Recorded]] = defaultdict(list)
     for one in requests:
         groups[one.model, one.version].append(one)
@@ -94,7 +94,7 @@ def _facts(requests: Sequence[Recorded]) -> Iterator[tuple[str, ...]]:
         failed = sum(one.answers is None for one in mine)
         hidden = sorted({name for one in mine for name in one.hidden})
         times = (moment(one.time) for one in (mine[0], mine[-1]))
-        yield model, version, str(len(mine)), str(rows), str(failed), *times, ", ".join(hidden) or "-"
+        yield model, version, len(mine), rows, failed, *times, ", ".join(hidden) or "-"
 
 
 def _tell_unreadable(found: Recording) -> None:

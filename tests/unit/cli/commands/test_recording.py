@@ -48,7 +48,7 @@ def test_a_recording_is_listed_by_model_and_version(place: Path, capsys: pytest.
     assert other[:4] == ["other", "2", "1", "2"]
     assert "1 lines cannot be read" in said.err
     command(Action.LIST, place / "recordings", model="other", as_json=True)
-    assert json.loads(capsys.readouterr().out)[0]["requests"] == "1"
+    assert json.loads(capsys.readouterr().out)[0]["requests"] == 1
 
 
 def test_requests_are_fetched_in_the_order_of_time_into_a_file_for_nobody_else(
