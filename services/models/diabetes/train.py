@@ -35,7 +35,11 @@ MANIFEST = {
     "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
     "tags": ["example", "tabular", "regression"],
     "format": "skops",
-    "inputs": [{"name": name, "datatype": "FP64", "description": unit} for name, unit in COLUMNS.items()],
+    # Far beyond these bounds the sums of a linear model become infinite, which is no answer.
+    "inputs": [
+        {"name": name, "datatype": "FP64", "minimum": 0, "maximum": 1000, "description": unit}
+        for name, unit in COLUMNS.items()
+    ],
     "outputs": [{"name": "prediction", "datatype": "FP64", "description": "the progression after a year"}],
 }
 
