@@ -34,9 +34,9 @@ class Client:
         """Run `kubectl ARGUMENTS` and return its output. Raises CommandFailed."""
         return self._run("kubectl", arguments, stdin, timeout)
 
-    def helm(self, *arguments: str, timeout: float = 300) -> str:
+    def helm(self, *arguments: str, stdin: str | None = None, timeout: float = 300) -> str:
         """Run `helm ARGUMENTS` and return its output. Raises CommandFailed."""
-        return self._run("helm", arguments, None, timeout)
+        return self._run("helm", arguments, stdin, timeout)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Create or change objects with server-side apply."""
