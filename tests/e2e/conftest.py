@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ PLATFORM_TESTS = (
     "test_uninstall",
 )
 """The test modules that share one platform, in their order: the first one installs it, the last one uninstalls it."""
+ALONE = {
+    "cluster_cold": ("1,000 first requests in 50 cold starts, on a real cluster of one node", ("test_cold",)),
+}
+"""Documents of one module each, so that it can be measured by itself."""
+DOCUMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "cluster": (
+        "a release, and everything that happens to it, on a real cluster of one node",
+        tuple(one for one in PLATFORM_TESTS if (one,) not in [modules for _, modules in ALONE.values()]),
+    ),
+    **ALONE,
+}
+"""What is written to tests/benchmarks/results at full size: the title of each document, and the modules it is of."""
 INSTALLED = pytest.StashKey[Installed]()
 DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
 """Images of the model that fails on command (tests/support/faults)."""
@@ -160,19 +173,36 @@ def models_are_removed(request: pytest.FixtureRequest) -> Iterator[None]:
             platform.remove(model)
 
 
+@dataclass
+class Measured:
+    """What the modules of one document measured, and for how many seconds they ran."""
+
+    findings: proof.Findings = field(default_factory=proof.Findings)
+    seconds: float = 0.0
+
+
 @pytest.fixture(scope="session")
-def findings(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[proof.Findings]:
-    """The measurements of the tests. If all modules ran at full size and no test failed, they are written to
-    tests/benchmarks/results/cluster.json."""
-    found, began = proof.Findings(), time.monotonic()
+def measured(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Measured]]:
+    """The measurements of the tests, by document. At full size a document is written to tests/benchmarks/results if all
+    of its modules ran and no test failed."""
+    found = {name: Measured() for name in DOCUMENTS}
     yield found
     ran = {item.path.stem for item in request.session.items}
-    if FULL and ran.issuperset(PLATFORM_TESTS) and not request.session.testsfailed:
-        document = proof.as_document("cluster", _TITLE, "full", found, time.monotonic() - began)
-        document["command"] = "FAIRLEAD_E2E_SIZE=full make e2e"
+    for name, (title, modules) in DOCUMENTS.items():
+        if not FULL or not ran.issuperset(modules) or request.session.testsfailed:
+            continue
+        document = proof.as_document(name, title, "full", found[name].findings, found[name].seconds)
+        chosen = f' ARGS="{" ".join(f"tests/e2e/{one}.py" for one in modules)}"' if len(modules) == 1 else ""
+        document["command"] = f"FAIRLEAD_E2E_SIZE=full make e2e{chosen}"
         server = json.loads(cluster.client()("version", "--output=json"))["serverVersion"]["gitVersion"]
         document["versions"] |= {"kubernetes": server.removeprefix("v")}
-        (proof.RESULTS / "cluster.json").write_text(json.dumps(document, indent=1) + "\n")
+        (proof.RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
-_TITLE = "a release, and everything that happens to it, on a real cluster of one node"
+@pytest.fixture(scope="module")
+def findings(measured: Mapping[str, Measured], request: pytest.FixtureRequest) -> Iterator[proof.Findings]:
+    """Where the tests of a module write what they measured."""
+    began, here = time.monotonic(), request.path.stem
+    of_document = next((measured[name] for name, (_, modules) in DOCUMENTS.items() if here in modules), Measured())
+    yield of_document.findings
+    of_document.seconds += time.monotonic() - began
