@@ -40,11 +40,19 @@ PLATFORM_TESTS = (
     "test_autoscaling",
     "test_gateways",
     "test_disturbances",
+    "test_tls",
     "test_uninstall",
+    "test_upgrade",
 )
-"""The test modules that share one platform, in their order: the first one installs it, the last one uninstalls it."""
+"""The test modules that share one platform, in their order: the first one installs it, `test_uninstall` uninstalls it.
+`test_upgrade` has another, which begins with older kinds, so it runs when nobody needs them any more."""
 ALONE = {
     "cluster_cold": ("1,000 first requests in 50 cold starts, on a real cluster of one node", ("test_cold",)),
+    "cluster_tls": ("certificates replaced between gateways and models, on a real cluster of one node", ("test_tls",)),
+    "cluster_upgrade": (
+        "every chart upgraded under load and rolled back, on a real cluster of one node",
+        ("test_upgrade",),
+    ),
 }
 """Documents of one module each, so that it can be measured by itself."""
 DOCUMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {

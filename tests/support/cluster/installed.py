@@ -38,9 +38,9 @@ MODEL: dict[str, Any] = {
 some seconds."""
 
 
-def install_crds(client: Client) -> None:
-    """Install charts/crds, once for a whole cluster. Calling it again changes nothing."""
-    client.helm("upgrade", "--install", "fairlead-crds", str(CHARTS / "crds"), "--namespace=default", "--wait")
+def install_crds(client: Client, chart: Path = CHARTS / "crds") -> None:
+    """Install or upgrade charts/crds, once for a whole cluster. Calling it again changes nothing."""
+    client.helm("upgrade", "--install", "fairlead-crds", str(chart), "--namespace=default", "--wait")
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,19 @@ class Installed:
     models: set[str] = field(default_factory=set)
     """The models that were deployed and not removed yet."""
 
-    def deploy(self, model: str, values: Mapping[str, Any], *options: str) -> str:
+    def deploy(self, model: str, values: Mapping[str, Any], *options: str, chart: Path = CHARTS / "model") -> str:
         """Install or upgrade a model's release. Returns the output of helm."""
         self.models.add(model)
-        path = self.folder / f"{model}.json"
+        return self._release(model, chart, values, *options)
+
+    def upgrade(self, values: Mapping[str, Any], chart: Path = CHARTS / "platform") -> None:
+        """Upgrade the platform's release, and wait until every gateway and control plane is a new one and ready."""
+        self._release("fairlead", chart, values, "--wait", "--timeout=5m")
+
+    def _release(self, name: str, chart: Path, values: Mapping[str, Any], *options: str) -> str:
+        path = self.folder / f"{name}.json"
         path.write_text(json.dumps(values))
-        return self.kube.helm("upgrade", "--install", model, str(CHARTS / "model"), "--values", str(path), *options)
+        return self.kube.helm("upgrade", "--install", name, str(chart), "--values", str(path), *options)
 
     def remove(self, model: str) -> None:
         """Uninstall a model's release, and wait until only its draining pods are left."""
@@ -166,13 +173,18 @@ class Installed:
 
 @contextlib.contextmanager
 def installed(
-    cluster: Cluster, namespace: str, folder: Path, values: Mapping[str, Any], since: float
+    cluster: Cluster,
+    namespace: str,
+    folder: Path,
+    values: Mapping[str, Any],
+    since: float,
+    chart: Path = CHARTS / "platform",
 ) -> Iterator[Installed]:
     """Install the platform in a namespace, without waiting until it is ready. It is uninstalled after the block."""
     kube = cluster.client(namespace)
     path = folder / "platform.json"
     path.write_text(json.dumps(values))
-    kube.helm("install", "fairlead", str(CHARTS / "platform"), "--values", str(path))
+    kube.helm("install", "fairlead", str(chart), "--values", str(path))
     with contextlib.ExitStack() as undo:
         undo.callback(kube.helm, "uninstall", "fairlead", "--ignore-not-found")
         if cluster.plan is not None:

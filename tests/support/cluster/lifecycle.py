@@ -99,6 +99,16 @@ class Cluster:
             loaded.parent.mkdir(exist_ok=True)
             loaded.write_text(archive.name)
 
+    def name_image(self, name: str, also: str) -> None:
+        """Give an image that is on the node a second name."""
+        socket = self._own_layout().folder / "containerd.sock"
+        command = ["ctr", f"--address={socket}", "-n", "k8s.io", "images", "tag", "--force"]
+        done = subprocess.run(
+            [*command, f"docker.io/{name}", f"docker.io/{also}"], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise CommandFailed(f"{name} could not get the name {also}: {done.stderr.strip()}")
+
     def runs(self, component: str) -> bool:
         """Whether a component's process runs."""
         try:
