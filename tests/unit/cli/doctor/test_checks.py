@@ -294,7 +294,7 @@ def test_both_annotations_that_pause_are_known(name: str, value: str, is_paused:
     assert said_by(cluster, KEDA) == [line]
 
 
-MAY, FURTHER, _ = rights.CHECKS
+FURTHER = rights.CHECKS[1]
 
 
 def a_control_plane(namespaces: str) -> Object:
