@@ -38,6 +38,7 @@ class Prometheus:
         interval: str,
         rules: Sequence[dict[str, Any]],
         alertmanagers: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -51,6 +52,7 @@ class Prometheus:
             *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
             *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}"),
             *("--storage.tsdb.retention.time=1d", "--log.level=warn", "--web.enable-lifecycle"),
+            *options,
         ]
         self.process = Child("prometheus", command, log=folder / "prometheus.log", cwd=folder)
 
@@ -120,9 +122,11 @@ def running_prometheus(
     interval: str = "1s",
     rules: Sequence[dict[str, Any]] = (),
     alertmanagers: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus with these `scrape_configs` and rule files; `alertmanagers` are addresses with a port."""
-    prometheus = Prometheus(folder, scrapes, interval, rules, alertmanagers)
+    """Run a Prometheus with these `scrape_configs` and rule files; `alertmanagers` are addresses with a port, and
+    `options` more options of its command line."""
+    prometheus = Prometheus(folder, scrapes, interval, rules, alertmanagers, options)
     try:
         prometheus.start()
         yield prometheus

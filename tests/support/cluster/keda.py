@@ -6,17 +6,15 @@ adapter serves the metrics to the cluster's own autoscaler, through the API serv
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from support.cluster import programs
+from support.cluster import external_metrics, programs
 from support.cluster.certificates import Authority
 from support.cluster.kubectl import CommandFailed
 from support.cluster.layout import Layout
@@ -26,7 +24,6 @@ from support.processes import Child, free_ports
 NAMESPACE = "keda"
 CRDS, OPERATOR, ADAPTER = PROGRAMS = ("keda-crds.yaml", "keda-operator", "keda-adapter")
 _SERVICE = "keda-metrics-apiserver"
-_API_SERVICE = "v1beta1.external.metrics.k8s.io"
 _SET = "autoscaling-tools"
 
 
@@ -91,14 +88,11 @@ def running_keda(cluster: Cluster, folder: Path) -> Iterator[Keda]:
         undo.callback(kube, "delete", "namespace", NAMESPACE, "--wait=false")
         kube("apply", "--server-side", "-f", str(tools / CRDS))
         undo.callback(kube, "delete", "-f", str(tools / CRDS), "--wait=false")
-        objects = _objects(at, secure, certificates / "ca.crt")
-        kube.apply(*objects)
-        for one in objects:
-            undo.callback(kube, "delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
+        undo.enter_context(external_metrics.registered(kube, _SERVICE, at, secure, certificates / "ca.crt"))
         undo.enter_context(operator)
         operator.wait_until(lambda: _is_ready(health), "KEDA's operator is ready")
         undo.enter_context(adapter)
-        kube.wait("apiservice", _API_SERVICE, _is_available, "the external metrics are served")
+        external_metrics.wait_until_served(kube)
         yield Keda(operator, adapter)
 
 
@@ -126,43 +120,8 @@ def _certificates(authority: Path, folder: Path, at: str) -> Path:
     return to
 
 
-def _objects(at: str, port: int, authority: Path) -> list[dict[str, Any]]:
-    """The API that the adapter serves, and the right of the cluster's autoscaler to read it."""
-    version, _, group = _API_SERVICE.partition(".")
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "keda-external-metrics"}
-    reader = {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
-    return [
-        {
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": _SERVICE, "namespace": NAMESPACE},
-            # The process is outside of the cluster: the API server connects to its address.
-            "spec": {"type": "ExternalName", "externalName": at, "ports": [{"port": port}]},
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": role["name"]},
-            "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-            "metadata": {"name": role["name"]}, "roleRef": role, "subjects": [reader],
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": _API_SERVICE},
-            "spec": {
-                "group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100,
-                "service": {"name": _SERVICE, "namespace": NAMESPACE, "port": port},
-                "caBundle": base64.b64encode(authority.read_bytes()).decode(),
-            },
-        },
-    ]  # fmt: skip
-
-
 def _is_ready(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _is_available(service: dict[str, Any]) -> bool:
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
