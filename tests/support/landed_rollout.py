@@ -40,7 +40,7 @@ def start(api: Api) -> EngineHarness:
     harness = EngineHarness(api, NAMESPACE)
     for number, (version, spec) in enumerate(VERSIONS.items(), start=1):
         make_version(api, NAMESPACE, spec.ref(version))
-        make_slice(api, NAMESPACE, spec.ref(version), **{f"10_0_0_{number}": {"ready": True}})
+        make_slice(api, NAMESPACE, spec.ref(version), {f"10.0.0.{number}": {"ready": True}})
     wait_until(lambda: len(harness.store.instances()) == len(VERSIONS), "both versions are ready")
     return harness
 

@@ -40,7 +40,7 @@ class Managed:
         for ref in (OLD, NEW):
             make_version(api, namespace, ref, managed=True)
         wait_until(lambda: len(self.harness.store.wanted()) == 2, "the Deployments are known")
-        make_slice(api, namespace, OLD, **{"10_0_0_1": {"ready": True}, "10_0_0_2": {"ready": True}})
+        make_slice(api, namespace, OLD, {"10.0.0.1": {"ready": True}, "10.0.0.2": {"ready": True}})
         wait_until(lambda: len(self.harness.store.instances()) == 2, "1.0.0 is ready")
 
     def put(self, target: str) -> None:
@@ -82,7 +82,7 @@ def test_from_idle_to_serving_and_back(api: Api, namespace: str, managed: Manage
     head = harness.store.head("iris")
     assert head is not None
     assert (head.state.phase, head.table.weight) == (Phase.PREPARING, 0), "no weight before a pod is ready"
-    make_slice(api, namespace, NEW, **{"10_0_0_3": {"ready": True}, "10_0_0_4": {"ready": True}})
+    make_slice(api, namespace, NEW, {"10.0.0.3": {"ready": True}, "10.0.0.4": {"ready": True}})
     wait_until(lambda: len(harness.store.instances()) == 4, "1.1.0 is ready")
     managed.go_on_until(lambda: stable(harness) == NEW, "1.1.0 is promoted")
     harness.go_on(WINDOW_S - 20)

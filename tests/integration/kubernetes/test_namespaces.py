@@ -171,9 +171,9 @@ def platform(api: Api, names: Names, as_user: As) -> Iterator[Platform]:
         KubernetesStore.direct(api, namespace).put_route(
             model, a_spec(model, "1.0.0"), now=datetime.now(UTC), actor="ada"
         )
-        for ref, address in ((OLD, "10_0_0_1"), (NEW, "10_0_0_2")):
+        for ref, address in ((OLD, "10.0.0.1"), (NEW, "10.0.0.2")):
             make_version(api, namespace, ref, model=model)
-            make_slice(api, namespace, ref, model=model, **{address: {"ready": True}})
+            make_slice(api, namespace, ref, {address: {"ready": True}}, model=model)
     found = Platform(as_user(account, *groups), names)
     found.telling.tick(lambda: None)
     yield found

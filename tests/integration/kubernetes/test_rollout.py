@@ -35,9 +35,9 @@ def harness(api: Api, namespace: str) -> Iterator[EngineHarness]:
     """An engine with 1.0.0 serving and 1.1.0 deployed."""
     harness = EngineHarness(api, namespace)
     harness.store.put_route("iris", a_spec("1.0.0"), now=harness.now, actor="ada")
-    for ref, address in ((OLD, "10_0_0_1"), (NEW, "10_0_0_2")):
+    for ref, address in ((OLD, "10.0.0.1"), (NEW, "10.0.0.2")):
         make_version(api, namespace, ref)
-        make_slice(api, namespace, ref, **{address: {"ready": True}})
+        make_slice(api, namespace, ref, {address: {"ready": True}})
     wait_until(lambda: len(harness.store.instances()) == 2, "both versions are ready")
     harness.engine.tick()
     yield harness

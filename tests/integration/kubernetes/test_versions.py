@@ -50,11 +50,11 @@ def test_an_endpoint_is_an_instance_and_ready_when_its_slice_says_so(
     api: Api, namespace: str, store: KubernetesStore
 ) -> None:
     endpoints = {
-        "10_0_0_1": {"ready": True},
-        "10_0_0_2": {"ready": False},
-        "10_0_0_3": {"ready": True, "terminating": True},
+        "10.0.0.1": {"ready": True},
+        "10.0.0.2": {"ready": False},
+        "10.0.0.3": {"ready": True, "terminating": True},
     }
-    make_slice(api, namespace, REF, **endpoints)
+    make_slice(api, namespace, REF, endpoints)
     wait_until(lambda: len(store.instances()) == 3, "the slice is known")
     stored = {instance.host: (instance.ready, instance.port, instance.ref) for instance in store.instances()}
     assert stored == {

@@ -44,9 +44,11 @@ def make_version(
     api.create(SERVICES, namespace, {"metadata": metadata, "spec": headless})
 
 
-def make_slice(api: Api, namespace: str, ref: VersionRef, *, model: str = "iris", **endpoints: dict[str, Any]) -> None:
+def make_slice(
+    api: Api, namespace: str, ref: VersionRef, endpoints: dict[str, dict[str, Any]], *, model: str = "iris"
+) -> None:
     found = [
-        {"addresses": [address.replace("_", ".")], "conditions": conditions, "targetRef": {"name": f"pod-{number}"}}
+        {"addresses": [address], "conditions": conditions, "targetRef": {"name": f"pod-{number}"}}
         for number, (address, conditions) in enumerate(endpoints.items())
     ]
     ports = [{"name": labels.PORT_NAME, "port": 8080}]
