@@ -27,7 +27,7 @@ def test_a_release_passes_its_smoke_test_and_a_renewed_certificate_is_served(tmp
         at = ["--url", f"https://127.0.0.1:{platform.tls_port}", "--ca", str(authority.certificate)]
         shown_to = ["--cert", str(own[0]), "--cert-key", str(own[1])]
         assert "answered by doubler 1.0.0" in said(platform, "predict", "doubler", *at, *shown_to)
-        assert "it ended the connection" in said(platform, "predict", "doubler", *at)
+        assert "there is no TLS with the gateway" in said(platform, "predict", "doubler", *at)
         assert "use https" in said(platform, "predict", "doubler", "--url", platform.url)
         platform.command("release", "doubler", "1.1.0")
         head = platform.wait_for("doubler", "the smoke test has passed", weight=5000)
