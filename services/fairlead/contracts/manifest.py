@@ -139,6 +139,7 @@ class Tensor(_Strict):
     choices: tuple[StrictStr | StrictInt, ...] = ()
     """All values that there are; empty: no such list."""
     minimum: StrictInt | StrictFloat | None = None
+    """The least number, of every element of an array."""
     maximum: StrictInt | StrictFloat | None = None
     nullable: bool = False
     """Whether an input may be null, or left out, which means the same."""
@@ -170,8 +171,10 @@ class Tensor(_Strict):
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         has_bounds = self.minimum is not None or self.maximum is not None
-        if len(self.shape) > 1 and (self.choices or has_bounds or self.nullable or self.column or self.column_type):
-            raise ValueError("only an input or output of shape [-1] may have choices, bounds, null or a column")
+        if len(self.shape) > 1 and (self.choices or self.nullable or self.column or self.column_type):
+            raise ValueError("only an input or output of shape [-1] may have choices, null or a column")
+        if has_bounds and (self.image is not None or self.labels is not None):
+            raise ValueError("an input with `image` and an output with `labels` have no `minimum` and `maximum`")
         if self.image is not None:
             self.image.check(self.datatype, self.shape)
         if self.labels is not None:

@@ -26,7 +26,16 @@ MANIFEST = {
     "tags": ["example", "image", "classification"],
     "format": "onnx",
     # The graph says all of this but the descriptions. Without these lines its own names and types are served.
-    "inputs": [{"name": "pixels", "datatype": "FP32", "shape": [-1, 64], "description": "ink, 0 to 16, line by line"}],
+    "inputs": [
+        {
+            "name": "pixels",
+            "datatype": "FP32",
+            "shape": [-1, 64],
+            "minimum": 0,
+            "maximum": 16,
+            "description": "ink, line by line",
+        }
+    ],
     "outputs": [
         {"name": "label", "datatype": "INT64", "shape": [-1], "description": "the digit"},
         {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10], "description": "of each digit from 0 to 9"},

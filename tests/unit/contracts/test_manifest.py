@@ -108,6 +108,10 @@ def test_every_dns_label_of_up_to_forty_characters_is_a_name(name: str) -> None:
         ({"datatype": "BYTES", "choices": [True]}, "choices"),
         ({"datatype": "BYTES", "minimum": 1}, "`minimum` and `maximum` are for numbers"),
         ({"datatype": "FP64", "minimum": 2, "maximum": 1}, "the minimum 2 is above the maximum 1"),
+        (
+            {"datatype": "FP32", "shape": [-1, 3], "labels": {"file": "names.txt", "top": 1}, "minimum": 0},
+            "an output with `labels` have no `minimum`",
+        ),
         ({"datatype": "FP64", "shape": [-1, 2], "nullable": True}, r"only an input or output of shape \[-1\]"),
         ({"datatype": "BYTES", "column_type": "category"}, "a category column needs `choices`"),
         ({"datatype": "BYTES", "column_type": "int64"}, "a column of the type int64 does not hold BYTES"),

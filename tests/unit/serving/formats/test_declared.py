@@ -51,6 +51,21 @@ def answers(stated: Manifest, estimator: Any, given: list[dict[str, Any]]) -> li
     return [answer.model_dump() for answer in rows.answer(model, [row_type.model_validate(one) for one in given])]
 
 
+@pytest.mark.parametrize(("pixels", "place"), [([0.0, 16.5], 1), ([-0.5, 3.0], 0), ([0.0, 16.0], None)])
+def test_bounds_of_an_array_are_those_of_each_of_its_numbers(pixels: list[float], place: int | None) -> None:
+    stated = manifest(
+        [{"name": "pixels", "datatype": "FP32", "shape": [-1, 2], "minimum": 0, "maximum": 16}],
+        [{"name": "label", "datatype": "BYTES"}],
+    )
+    row_type = strict(declared.model_class(stated, Given(Echo()))().row_type)
+    if place is None:
+        row_type.model_validate({"pixels": pixels})
+        return
+    with pytest.raises(ValidationError) as refused:
+        row_type.model_validate({"pixels": pixels})
+    assert [one["loc"] for one in refused.value.errors()] == [("pixels", place)]
+
+
 class Echo:
     """Answers every row with the shape of its input, so that a test can check it."""
 
