@@ -13,12 +13,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fairlead.contracts import drift_telemetry as told
+from fairlead.contracts.profile import ANSWERS, MAX_BINS, MAX_FEATURES
+from fairlead.contracts.slices import MAX_SLICES
+from fairlead.contracts.telemetry import MODEL_IDENTITY
+from fairlead.contracts.vectors import DIRECTIONS, MAX_VECTORS
 from fairlead.profile.bins import Floats
 
 _LINE = re.compile(r'(\w+)\{((?:\w+="(?:[^"\\]|\\.)*",?)*)\} (\S+)')
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
-_READ = frozenset(metric.name for metric in (*told.MODEL_DRIFT, *told.MODEL_VECTORS))
+_READ = {
+    metric.name: tuple(name for name in metric.labels if name not in MODEL_IDENTITY)
+    for metric in (*told.MODEL_DRIFT, *told.MODEL_VECTORS)
+} | {told.MODEL_PROFILE_INFO.name: ("profile", "kind")}
+"""The labels that are read of each metric. A later release may tell others too."""
 MOST = 2.0**53
 """A larger number was not counted."""
 
@@ -74,10 +82,10 @@ def read(text: str) -> Counted:
     infos = found[told.MODEL_PROFILE_INFO.name]
     if len(infos) != 1:
         raise ValueError("it does not say whether it has a profile")
-    (info,) = infos
-    profile, kind = info[0], info[2]
+    ((profile, kind),) = infos
     if kind != "given":
         return Counted()
+    _limit(found)
     requests = {labels[0]: int(value) for labels, value in found[told.MODEL_DRIFT_REQUESTS.name].items()}
     return Counted(
         profile=profile,
@@ -121,23 +129,44 @@ def added(counts: Sequence[Counted]) -> Counted:
 
 def _shape(one: Counted) -> object:
     places = [(feature.slice, feature.feature, feature.bins) for feature in one.features]
-    return one.profile, places, set(one.requests), [vector.feature for vector in one.vectors]
+    vectors = [(vector.feature, len(vector.sums)) for vector in one.vectors]
+    return one.profile, places, set(one.requests), vectors
 
 
 def _series(text: str) -> Series:
     """The value of each series of drift, by the name of the metric and its labels after model and version, sorted as
     they are declared."""
     found: Series = defaultdict(dict)
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines() would end lines inside of names too
         parsed = _LINE.fullmatch(line)
         if parsed is None or parsed[1] not in _READ:
             continue  # a comment, or a metric that is not of drift
-        labels = [_ESCAPED.sub(_unescaped, label) for _, label in _LABEL.findall(parsed[2])]
-        value = float(parsed[3])
-        if not -MOST <= value <= MOST and parsed[1] != told.MODEL_DRIFT_BIN_START.name:
-            raise ValueError(f"{parsed[1]} is {parsed[3][:20]}")
-        found[parsed[1]][tuple(labels[2:])] = value
+        metric, value = parsed[1], float(parsed[3])
+        if not -MOST <= value <= MOST and metric != told.MODEL_DRIFT_BIN_START.name:
+            raise ValueError(f"{metric} is {parsed[3][:20]}")
+        labels = {name: _ESCAPED.sub(_unescaped, label) for name, label in _LABEL.findall(parsed[2])}
+        if missing := [name for name in _READ[metric] if name not in labels]:
+            raise ValueError(f"{metric} has no label {missing[0]}")
+        series = tuple(labels[name] for name in _READ[metric])
+        if series in found[metric]:
+            raise ValueError(f"{metric} has a series twice")
+        found[metric][series] = value
     return found
+
+
+def _limit(found: Series) -> None:
+    """Raises ValueError if there is more than a profile can have: everything that is shown must be computed."""
+    places = found[told.MODEL_DRIFT_REFERENCE_VALUES.name]
+    numbers = (
+        ("bins", len(places), MAX_BINS),
+        ("features", len({feature for feature, _, _ in places}), MAX_FEATURES + len(ANSWERS)),
+        ("slices", len(found[told.MODEL_DRIFT_REQUESTS.name]), 1 + MAX_SLICES),
+        ("vectors", len(found[told.MODEL_DRIFT_VECTORS.name]), MAX_VECTORS),
+        ("directions", len(found[told.MODEL_DRIFT_REFERENCE_DIRECTIONS.name]), MAX_VECTORS * DIRECTIONS),
+    )
+    for what, number, most in numbers:
+        if number > most:
+            raise ValueError(f"it has {number} {what}, more than the {most} that a profile can have")
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -185,6 +214,8 @@ def _vectors(found: Series) -> Iterator[Vectors]:
         raise ValueError("its vectors have other directions than its reference")
     for (name,), rows in found[told.MODEL_DRIFT_VECTORS.name].items():
         of_one = [place for place in means if place[0] == name]
+        if not of_one:
+            raise ValueError(f"it has no directions of {name}")
         key = (name,)
         try:
             reference_rows = found[told.MODEL_DRIFT_REFERENCE_VECTORS.name][key]
