@@ -19,6 +19,7 @@ from fairlead import errors
 from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import VersionRef
+from fairlead.control import bounded
 from fairlead.control.answers import Connect, plain
 from fairlead.profile.counted import Counted, added, read
 from fairlead.rollout.ports import InstanceAddress
@@ -26,6 +27,9 @@ from fairlead.views.drift import Asked
 
 EVERY_S = 5.0
 TIMEOUT_S = 2.0
+"""For connecting, and for each packet of an answer."""
+ANSWER_S = 5.0
+"""For the whole answer: while one that comes byte by byte holds a thread, the pages of other models wait for it."""
 MAX_CONCURRENT = 8
 MAX_BYTES = 4 << 20
 """The largest text of an instance: a profile of 5,000 bins gives 1.5 MB."""
@@ -37,8 +41,8 @@ Fetch = Callable[[Instance], str]
 """The text of one instance. Raises Unavailable."""
 
 
-def over_http(connect: Connect = plain) -> Fetch:
-    """Asks an instance at its own address."""
+def over_http(connect: Connect = plain, *, answer_s: float = ANSWER_S) -> Fetch:
+    """Asks an instance at its own address, which has `answer_s` for the whole answer."""
 
     def fetch(instance: Instance) -> str:
         at = InstanceAddress(
@@ -46,11 +50,9 @@ def over_http(connect: Connect = plain) -> Fetch:
         )
         connection = connect(at, TIMEOUT_S)
         try:
-            connection.request("GET", DRIFT_PATH)
-            response = connection.getresponse()
-            text = response.read(MAX_BYTES + 1)
-            if response.status != http.client.OK:
-                raise errors.Unavailable(f"it answered with status {response.status}")
+            status, text = bounded.get(connection, DRIFT_PATH, within_s=answer_s, most=MAX_BYTES)
+            if status != http.client.OK:
+                raise errors.Unavailable(f"it answered with status {status}")
             if len(text) > MAX_BYTES:
                 raise errors.Unavailable(f"its text has more than {MAX_BYTES >> 20} MiB")
             return text.decode(errors="replace")

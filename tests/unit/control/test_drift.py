@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socketserver
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,30 @@ def serving(text: str, status: int = 200) -> Iterator[int]:
         thread.join()
 
 
+@contextlib.contextmanager
+def sending(begin: bytes, drop: bytes = b"") -> Iterator[int]:
+    """The port of a service that answers with `begin`, and then with a drop every 10 ms until the reader leaves."""
+    stop = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.sendall(begin)
+                while drop and not stop.wait(0.01):
+                    self.request.sendall(drop)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        stop.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def at(port: int, index: int = 0, **more: object) -> Instance:
     found = an_instance()
     return found.model_copy(update={"id": f"{found.id[:-1]}{index}", "port": port, **more})
@@ -79,6 +104,42 @@ def test_an_instance_that_cannot_be_read_is_told_and_does_not_hide_the_others() 
     assert asked.counted.features[0].live.tolist() == LIVE["x"]
     said = ["refused", "whether it has a profile", "status 503", "more than 4 MiB"]
     assert [word in problem for word, problem in zip(said, asked.problems, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 4000000\r\n\r\n", b"#"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"#"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\n#\r\n"),
+    ],
+    ids=["status line", "headers", "body", "body without a length", "chunks"],
+)
+def test_an_answer_that_comes_drop_by_drop_ends_in_time(begin: bytes, drop: bytes) -> None:
+    with sending(begin, drop) as slow, serving(TEXT) as port, ThreadPoolExecutor(1) as pool:
+        (asked,) = counts_of([at(slow), at(port, 1)], over_http(answer_s=0.3), pool).values()
+    assert asked.counted is not None
+    assert asked.problems == ("instance 0: it did not answer: it takes longer than 0.3 s",)
+
+
+def test_an_answer_that_ends_early_is_not_half_of_the_numbers() -> None:
+    lines = TEXT.encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(lines) + 1}\r\nconnection: close\r\n\r\n".encode()
+    with sending(head + lines) as port, ThreadPoolExecutor(1) as pool:
+        (asked,) = counts_of([at(port)], over_http(), pool).values()
+    assert (asked.counted, "IncompleteRead" in asked.problems[0]) == (None, True)
+
+
+def test_a_text_that_cannot_be_read_is_told_and_not_asked_for_ever() -> None:
+    with serving("fairlead_model_profile_info{} 1\n") as port:
+        readings = DriftReadings(lambda: [at(port)])
+        (asked,) = readings.of("iris", wait_s=5).versions.values()
+        readings.close()
+    assert asked.problems == (
+        "instance 0: what it says cannot be read: fairlead_model_profile_info has no label profile",
+    )
 
 
 def test_instances_with_other_profiles_are_unavailable_and_not_half_of_the_numbers() -> None:
