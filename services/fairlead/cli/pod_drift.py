@@ -9,16 +9,18 @@ from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import quote
 
-from fairlead import errors
 from fairlead.contracts.drift_telemetry import DRIFT_PATH
 from fairlead.contracts.instance import Instance
-from fairlead.control.drift import MAX_BYTES, Fetch
+from fairlead.control.drift import ANSWER_S, MAX_BYTES, Fetch
+from fairlead.store.kubernetes.api import Limit
+
+_LIMIT = Limit(MAX_BYTES, ANSWER_S)
 
 
 class PodApi(Protocol):
     """The part of the API client that is used here."""
 
-    def read(self, path: str, query: Mapping[str, str]) -> bytes: ...  # noqa: D102
+    def read(self, path: str, query: Mapping[str, str], *, limit: Limit | None = None) -> bytes: ...  # noqa: D102
 
 
 class PodStore(Protocol):
@@ -34,9 +36,6 @@ def fetch(store: PodStore) -> Fetch:
     def ask(instance: Instance) -> str:
         namespace, pod = (quote(one, safe="") for one in (instance.namespace, instance.id.rpartition("/")[2]))
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}:{instance.port}/proxy{DRIFT_PATH}"
-        text = store.api.read(path, {})
-        if len(text) > MAX_BYTES:
-            raise errors.Unavailable(f"its text has more than {MAX_BYTES >> 20} MiB")
-        return text.decode(errors="replace")
+        return store.api.read(path, {}, limit=_LIMIT).decode(errors="replace")
 
     return ask

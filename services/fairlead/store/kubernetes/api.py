@@ -6,8 +6,10 @@ none of its 700 models: the stored objects are our own contracts, and we often r
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,6 +21,7 @@ from kubernetes import watch
 from kubernetes.client import ApiClient, ApiException
 from kubernetes.client.rest import RESTResponse
 from kubernetes.config import ConfigException
+from urllib3 import BaseHTTPResponse
 
 from fairlead import errors
 from fairlead.store.kubernetes.access import Access
@@ -29,6 +32,7 @@ TIMEOUT_S = 10.0
 CONNECTIONS = 16
 """The size of the connection pool: one per watched kind, and a few for requests."""
 PAGE = 500
+_CHUNK = 1 << 16
 _METADATA = ";as={kind};g=meta.k8s.io;v=v1"
 MERGE = "application/merge-patch+json"
 _CREDENTIAL = ["BearerToken"]
@@ -41,6 +45,27 @@ class AlreadyExists(errors.Conflict):
 
 class Gone(errors.Unavailable):
     """The API server no longer has the resource version that a list or watch continues from. List again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What the body of a response from somebody else, such as a pod, may have: bytes, and seconds until it is here."""
+
+    size: int
+    seconds: float
+
+    def read(self, response: BaseHTTPResponse) -> bytes:
+        """The body. Raises Unavailable, and closes the connection, if it is larger or takes longer."""
+        parts, size, ends_at = list[bytes](), 0, time.monotonic() + self.seconds
+        while part := response.read1(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > self.size or time.monotonic() > ends_at:
+                response.close()
+                is_large = f"it has more than {self.size:,} bytes"
+                raise errors.Unavailable(is_large if size > self.size else f"it takes longer than {self.seconds:g} s")
+        response.release_conn()
+        return b"".join(parts)
 
 
 class Api:
@@ -121,9 +146,9 @@ class Api:
         """One request and its response. Raises the error that `refusal` returns, and Unavailable without a response."""
         return _document(self._answer(method, path, query=query, body=body, content=content, accept=accept))
 
-    def read(self, path: str, query: Mapping[str, str]) -> bytes:
+    def read(self, path: str, query: Mapping[str, str], *, limit: Limit | None = None) -> bytes:
         """A response that is not JSON, such as a log. Raises the same errors as `request`."""
-        return self._answer("GET", path, query=query, accept="*/*")
+        return self._answer("GET", path, query=query, accept="*/*", limit=limit)
 
     def now(self) -> datetime:
         """The time by the API server's clock, in whole seconds. Raises Unavailable."""
@@ -172,9 +197,9 @@ class Api:
             raise refusal(status, _document(answer))
         return answer
 
-    def _exchange(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, *, limit: Limit | None = None, **request: Any) -> tuple[int, bytes]:
         answer = self._send(method, path, silence_s=self._timeout_s, **request)
-        return answer.status, answer.read()
+        return answer.status, answer.read() if limit is None else limit.read(answer.response)
 
     def _send(
         self,

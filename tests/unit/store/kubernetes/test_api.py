@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kubernetes.client import Configuration
 
 from fairlead import errors
 from fairlead.store.kubernetes.access import Access
-from fairlead.store.kubernetes.api import MERGE, Api, Gone
+from fairlead.store.kubernetes.api import MERGE, Api, Gone, Limit
 from fairlead.store.kubernetes.kinds import REVISIONS, ROUTES
 from support.background import serve_in_background
 from support.cluster.certificates import Authority
@@ -204,6 +204,47 @@ def test_a_certificate_is_verified_with_the_server_name_of_the_kubeconfig(tmp_pa
             assert api.request("GET", "/readyz") == {"n": 1}
         with asking(server.port, **where) as api, pytest.raises(errors.Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
             api.request("GET", "/readyz")
+
+
+def begin_body(asked: Asked, size: int) -> None:
+    asked.send_response(200)
+    asked.send_header("Content-Length", str(size))
+    asked.end_headers()
+    asked.wfile.flush()
+
+
+def test_a_response_of_somebody_else_is_read_up_to_its_limit_and_the_connection_serves_again() -> None:
+    with serving(lambda asked: reply(asked, "12345678")) as server, asking(server.port) as api:
+        assert [api.read("/pod", {}, limit=Limit(10, 5)) for _ in range(2)] == [b'"12345678"'] * 2
+        assert server.connections == 1
+        with pytest.raises(errors.Unavailable, match="it has more than 9 bytes"):
+            api.read("/pod", {}, limit=Limit(9, 5))
+
+
+def test_a_response_that_comes_byte_by_byte_is_given_up() -> None:
+    def drip(asked: Asked) -> None:
+        begin_body(asked, 1000)
+        with suppress(OSError):
+            for _ in range(1000):
+                asked.connection.sendall(b"#")
+                time.sleep(0.01)
+
+    with (
+        serving(drip) as server,
+        asking(server.port) as api,
+        pytest.raises(errors.Unavailable, match=r"it takes longer than 0\.1 s"),
+    ):
+        api.read("/pod", {}, limit=Limit(1000, 0.1))
+
+
+def test_a_response_with_a_limit_that_ends_early_is_no_response() -> None:
+    def cut(asked: Asked) -> None:
+        begin_body(asked, 10)
+        asked.wfile.write(b"1234")
+        asked.close_connection = True
+
+    with serving(cut) as server, asking(server.port) as api, pytest.raises(errors.Unavailable, match="reached"):
+        api.read("/pod", {}, limit=Limit(1000, 5))
 
 
 def event(asked: Asked, kind: str, document: object) -> None:
