@@ -107,7 +107,10 @@ def test_pods_that_a_quota_forbids_are_told_although_there_is_no_pod(api: Api, a
     wait_until(lambda: "ReplicaFailure" in json.dumps(api.list(DEPLOYMENTS, accounts)[0]), "the quota has refused")
     [place] = found_by(api, accounts, "iris").waiting
     assert place.pod == ""
-    assert "exceeded quota: gpus" in place.why
+    assert (
+        "the ResourceQuota gpus is used up (requests.nvidia.com/gpu: 0 of 0 is used, and a pod asks for 1 more)"
+        in place.why
+    )
 
 
 def test_a_model_without_pods_is_not_found(api: Api, namespace: str) -> None:

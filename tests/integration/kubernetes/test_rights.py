@@ -183,7 +183,7 @@ def test_who_may_do_what(rights: Rights, who: str) -> None:
         ("control plane", "delete another Deployment", "may touch only objects of a version"),
         ("control plane", "give a version another owner", "may only add a ModelRoute to the owners"),
         ("control plane", "create another ConfigMap", "may create only configmaps fairlead-publication"),
-        ("lease writer", "create another Lease that fences", "only the control plane, ServiceAccount fairlead-"),
+        ("lease writer", "create another Lease that fences", ":fairlead-control-plane, decides who leads: "),
     ],
 )
 def test_a_refusal_says_what_is_missing(rights: Rights, who: str, what: str, because: str) -> None:

@@ -42,10 +42,14 @@ def command(
         typer.Option(metavar="DIR | URL", help="Compare with the answers of this one now, not with recorded ones."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Which model's requests, if the recording has several.")
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="Which model's requests, if the recording has several."),
     ] = None,
     version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="Ask this version of the gateway's, whatever the weights are.")
+        str | None,
+        typer.Option(
+            "--version", metavar="VERSION", help="Ask this version of the gateway's, whatever the weights are."
+        ),
     ] = None,
     requests: Annotated[
         int, typer.Option(min=1, metavar="COUNT", help="Send so many requests: evenly spaced ones of more.")
