@@ -353,7 +353,9 @@ class RecordedRequestTimer(RequestTimer):
     def stop(self, status: int) -> None:
         """Count the request, and give it to the recorder."""
         self._timer.stop(status)
-        exchange, ticket, self._ticket = self._exchange, self._ticket, None
+        exchange, ticket, rows = self._exchange, self._ticket, self._rows
+        # The exchange and this timer hold each other: its rows would stay until a full collection, which is rare.
+        self._ticket, self._rows, exchange.when_queued = None, (), None
         if ticket is None:
             return
         trace = _trace_id(exchange.headers.get(traces.HEADER, b""))
@@ -364,7 +366,7 @@ class RecordedRequestTimer(RequestTimer):
             SHADOW in exchange.headers,
             status,
             time.perf_counter() - self._began,
-            self._rows,
+            rows,
             ticket.future.result() if status == 200 else None,
         )
         self._recorder.add(answered, ticket)

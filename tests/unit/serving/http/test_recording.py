@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +21,12 @@ from fairlead import errors
 from fairlead.contracts import recording
 from fairlead.contracts.recording import Recorded
 from fairlead.serving.app import App, build_app
+from fairlead.serving.observe.recording import Recorder
 from fairlead.serving.settings import Settings
 from support.grpc_client import connected, infer, tensor
 from support.image_files import file, halves
 from support.image_models import served as image_model
-from support.small_models import Served, ask, ask_fast_path, manifest, running
+from support.small_models import Adder, Point, Served, Sum, ask, ask_fast_path, manifest, running
 
 ID = "5f0c8bce-8e1c-4b5f-9d3e-2a9a1c1c7f11"
 PREDICT, V1, V2 = "/predict", "/v1/models/adder:predict", "/v2/models/adder/infer"
@@ -226,3 +230,36 @@ def test_a_request_that_is_larger_than_a_file_is_counted_and_not_written(tmp_pat
         await until(lambda: counted(app)["too_large"] == 1)
 
     assert recorded(tmp_path, large, record_bytes=65536) == []
+
+
+@pytest.mark.parametrize("is_fast", [False, True])
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_rows_of_a_request_that_has_ended_need_no_collection_to_be_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_fast: bool, waits: bool
+) -> None:
+    rows: list[weakref.ref[Point]] = []
+
+    class Watched(Adder):
+        """Remembers its rows, and holds none."""
+
+        def predict(self, given: list[Point]) -> list[Sum]:
+            rows.extend(weakref.ref(row) for row in given if row.x == 7)  # others are those of the start
+            return super().predict(given)
+
+    async def watched(app: App) -> None:
+        for number in range(3):
+            send = partial(ask_fast_path, app) if is_fast else partial(ask, app, "POST")
+            await send(PREDICT, b'{"x": 7}', {"x-request-id": f"request-{number}"})
+        if waits:
+            await until(lambda: counted(app)["written"] == 3)
+        await until(lambda: not any(row() for row in rows))
+
+    if not waits:
+        monkeypatch.setattr(Recorder, "add", lambda *_: None)  # as it does with a full queue
+    gc.collect()
+    gc.disable()
+    try:
+        recorded(tmp_path, watched, Served(Watched))
+    finally:
+        gc.enable()
+    assert len(rows) == 3
