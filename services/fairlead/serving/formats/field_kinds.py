@@ -8,6 +8,8 @@ import types
 import typing
 from typing import Annotated, Any, Literal, Union
 
+from pydantic.fields import FieldInfo
+
 NUMBERS = frozenset({float, int, decimal.Decimal})
 
 
@@ -32,3 +34,8 @@ def choices(annotation: Any) -> list[Any]:
         elif kind is not type(None):
             return []
     return found
+
+
+def sent_name(name: str, field: FieldInfo) -> str:
+    """The name of a row's field in the JSON that clients send."""
+    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias or name

@@ -7,16 +7,18 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, RootModel
+from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 from fairlead import errors
 from fairlead.serving.formats import field_kinds
 from fairlead.serving.inputs.image_field import is_image
+
+_REDACTED = "redacted"
 
 
 class Hidden:
@@ -25,8 +27,10 @@ class Hidden:
     def __init__(
         self, row_type: type[BaseModel], answer_type: type[BaseModel], redact: Sequence[str], hashed: Sequence[str]
     ) -> None:
-        """Raises Invalid for a name that neither type has, and for a field to hash that is no text."""
-        fields = {**answer_type.model_fields, **row_type.model_fields}
+        """Raises Invalid for a name that neither type has, for a field to hash that is no text, and for something to
+        hide in rows that are not written field by field.
+        """
+        fields = {**_fields(answer_type), **_fields(row_type)}
         for name in (*redact, *hashed):
             if name not in fields:
                 similar = difflib.get_close_matches(name, fields, n=1)
@@ -40,13 +44,25 @@ class Hidden:
                     f"recording: {name!r} is no free text, so a hash would be no value of it",
                     hint="Redact it instead: then it is left out.",
                 )
+        how = {**dict.fromkeys(hashed, "hashed"), **dict.fromkeys(redact, _REDACTED)}
+        images = [name for name, field in row_type.model_fields.items() if is_image(field)]
+        self._writes_itself = _writes_itself(row_type)
+        if self._writes_itself and (how or images):
+            raise errors.Invalid(
+                f"recording: {[*how, *images][0]!r} cannot be hidden: {row_type.__name__} writes itself as a whole",
+                hint="A row type whose fields are hidden is no RootModel and has no @model_serializer.",
+            )
         self._key = secrets.token_bytes(32)  # never written: nobody can try out which value has a hash
         self._redacted = set(redact)
-        self._of_rows = _Names(row_type, redact, hashed)
-        self._of_answers = _Names(answer_type, redact, hashed)
-        images = {name: "digest" for name, field in row_type.model_fields.items() if is_image(field)}
-        self.described = {**self._of_answers.hidden, **images, **self._of_rows.hidden}
-        """What is hidden, by the name in JSON, and how."""
+        self._how = {_written(name, field): how.get(name, "") for name, field in row_type.model_fields.items()}
+        self._sent = {_written(*one): field_kinds.sent_name(*one) for one in row_type.model_fields.items()}
+        self._of_answers = _in_answers(how, row_type, answer_type)
+        self.described = {
+            **{name: said for name, said in self._of_answers.items() if _may_have(answer_type, name)},
+            **{field_kinds.sent_name(name, row_type.model_fields[name]): "digest" for name in images},
+            **{self._sent[written]: said for written, said in self._how.items() if said},
+        }
+        """What is hidden, by the name in JSON, and how: of rows by the name that clients send."""
 
     def rows(self, rows: Sequence[Any]) -> list[Any]:
         """The rows as clients send them, as Python values, without what is hidden."""
@@ -54,27 +70,28 @@ class Hidden:
 
     def _row(self, row: BaseModel) -> Any:
         value: Any = row.model_dump(exclude=self._redacted, by_alias=True, warnings=False)
-        if not isinstance(value, dict):  # a row without fields
+        if self._writes_itself:  # nothing of it is hidden
             return value
-        for name in self._of_rows.hashed & value.keys():
-            value[name] = self._hash(value[name])
-        for written, sent in self._of_rows.sent.items():
-            if written in value:
-                value[sent] = value.pop(written)
-        return value
+        # Only what a client can send: a computed field would make the row one that the model refuses.
+        return {
+            self._sent[written]: self._hash(value[written]) if said else value[written]
+            for written, said in self._how.items()
+            if written in value
+        }
 
     def answers(self, payload: bytes) -> bytes:
         """The answers, a JSON list, without what is hidden."""
-        if not self._of_answers.hidden:
+        if not self._of_answers:
             return payload
         found = json.loads(payload)
-        for answer in found:
-            for name, how in self._of_answers.hidden.items():
-                if name in answer and how == "redacted":
-                    del answer[name]
-                elif name in answer:
-                    answer[name] = self._hash(answer[name])
-        return orjson.dumps(found)
+        return orjson.dumps([self._answer(one) if isinstance(one, dict) else one for one in found])
+
+    def _answer(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: self._hash(value) if name in self._of_answers else value
+            for name, value in answer.items()
+            if self._of_answers.get(name) != _REDACTED
+        }
 
     def _hash(self, value: Any) -> Any:
         if value is None:
@@ -82,27 +99,43 @@ class Hidden:
         return hmac.new(self._key, str(value).encode(errors="replace"), hashlib.sha256).hexdigest()[:32]
 
 
-class _Names:
-    """The names in JSON of what is hidden in one type."""
-
-    def __init__(self, kind: type[BaseModel], redact: Sequence[str], hashed: Sequence[str]) -> None:
-        written = {name: _written(name, field) for name, field in kind.model_fields.items()}
-        self.hashed = frozenset(written[name] for name in hashed if name in written)
-        self.hidden = {written[name]: "redacted" for name in redact if name in written}
-        self.hidden |= dict.fromkeys(self.hashed, "hashed")
-        sent = {written[name]: _sent(name, field) for name, field in kind.model_fields.items()}
-        self.sent = {one: other for one, other in sent.items() if one != other}
-        """What a client calls a field of a row, where it is written under another name."""
+_Field = FieldInfo | ComputedFieldInfo
 
 
-def _is_text(field: FieldInfo) -> bool:
-    kinds = set(field_kinds.kinds(field.annotation)) - {type(None)}
-    return kinds == {str} and not field_kinds.choices(field.annotation)
+def _fields(kind: type[BaseModel]) -> dict[str, _Field]:
+    """The fields that an object of this type has in JSON."""
+    return {} if issubclass(kind, RootModel) else {**kind.model_fields, **kind.model_computed_fields}
 
 
-def _written(name: str, field: FieldInfo) -> str:
-    return field.serialization_alias or field.alias or name
+def _writes_itself(kind: type[BaseModel]) -> bool:
+    """Whether it is written as something else than an object of its fields."""
+    return issubclass(kind, RootModel) or bool(kind.__pydantic_decorators__.model_serializers)
 
 
-def _sent(name: str, field: FieldInfo) -> str:
-    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias or name
+def _in_answers(how: Mapping[str, str], *kinds: type[BaseModel]) -> dict[str, str]:
+    """By every name that a hidden field has or is called in JSON, how it is hidden where an answer repeats it."""
+    found = dict(how)
+    for kind in kinds:
+        for name, field in _fields(kind).items():
+            if name in how:
+                found[_written(name, field)] = how[name]
+                if isinstance(field, FieldInfo):
+                    found[field_kinds.sent_name(name, field)] = how[name]
+    return found
+
+
+def _may_have(answer_type: type[BaseModel], name: str) -> bool:
+    """Whether an answer may have this name in JSON."""
+    is_open = answer_type.model_config.get("extra") == "allow" or _writes_itself(answer_type)
+    return is_open or name in {_written(*one) for one in _fields(answer_type).items()}
+
+
+def _is_text(field: _Field) -> bool:
+    annotation = field.annotation if isinstance(field, FieldInfo) else field.return_type
+    kinds = set(field_kinds.kinds(annotation)) - {type(None)}
+    return kinds == {str} and not field_kinds.choices(annotation)
+
+
+def _written(name: str, field: _Field) -> str:
+    alias = field.serialization_alias if isinstance(field, FieldInfo) else None
+    return alias or field.alias or name

@@ -68,8 +68,7 @@ def _columns(folder: ModelFolder, name: str) -> Sequence[str]:
 
 def _sent(folder: ModelFolder, name: str) -> str:
     """The name of a field in JSON."""
-    field = folder.row_type.model_fields[name]
-    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias or name
+    return field_kinds.sent_name(name, folder.row_type.model_fields[name])
 
 
 def _is_nullable(folder: ModelFolder, name: str) -> bool:
