@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from fairlead import errors
 from fairlead.contracts import recording
 from fairlead.replay.run import Wanted, replay
 from fairlead.replay.targets import Target
+from fairlead.serving.observe.hidden import Hidden
 
 BEGAN = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 Answer = Callable[[Any], Any]
@@ -161,6 +163,23 @@ def test_two_versions_are_compared_with_a_value_for_what_is_hidden(tmp_path: Pat
         assert replayed(source, url).reason == ""  # the hidden field of the answer is not compared
     assert (found.reason, found.hidden, found.original) == ("", [], "2.0.0")
     assert seen[0][1] == {"x": 1.0, "kind": "b"}
+
+
+class Alias(BaseModel):
+    """A row whose field has one name for clients and another one where it is written."""
+
+    x: float
+    kind: str = Field(validation_alias="kind_in", serialization_alias="kind_out")
+
+
+def test_a_value_is_filled_in_by_the_name_that_clients_send(tmp_path: Path) -> None:
+    hidden = Hidden(Alias, Alias, ["kind"], [])
+    rows = hidden.rows([Alias.model_validate({"x": 1.0, "kind_in": "a"})])
+    source = written(tmp_path, line(1, rows, [{"total": 2.0, "kind": "b"}], hidden=hidden.described))
+    seen: list[tuple[str, Any]] = []
+    with service(lambda row: {"total": 2.0, "kind": row["kind_in"]}, seen) as url:
+        assert replayed(source, url, fill={"kind_in": "b"}).reason == ""
+    assert seen == [("/predict", {"x": 1.0, "kind_in": "b"})]
 
 
 def test_images_are_not_replayed_from_their_digests(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import recording
 from fairlead.contracts.recording import Recorded
+from fairlead.serving.formats import field_kinds
 from fairlead.serving.formats.folder import ModelFolder
 
 MOST_ROWS = 100_000
@@ -28,7 +28,8 @@ def rows_of(place: Path, folder: ModelFolder, first_s: float | None = None) -> l
     if not found:
         raise errors.NotFound(f"{place} has no request of {name}", hint="Record some first: docs/recording.md.")
     if first_s is not None:
-        found = [one for one in found if one.time <= found[0].time + timedelta(seconds=first_s)]
+        began = found[0].time
+        found = [one for one in found if (one.time - began).total_seconds() <= first_s]
     _check_whole(found, folder, place)
     rows = [row for one in found for row in one.rows]
     return rows if len(rows) <= MOST_ROWS else [rows[at * len(rows) // MOST_ROWS] for at in range(MOST_ROWS)]
@@ -36,7 +37,7 @@ def rows_of(place: Path, folder: ModelFolder, first_s: float | None = None) -> l
 
 def _check_whole(found: Sequence[Recorded], folder: ModelFolder, place: Path) -> None:
     hidden = {name: how for one in found for name, how in one.hidden.items()}
-    names = {name for key, field in folder.row_type.model_fields.items() for name in (key, field.alias)}
+    names = {field_kinds.sent_name(name, field) for name, field in folder.row_type.model_fields.items()}
     if missing := sorted(hidden.keys() & names):
         raise errors.Invalid(
             f"{place} has no values of {', '.join(missing)} ({hidden[missing[0]]}), so the model cannot be asked",

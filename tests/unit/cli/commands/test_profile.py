@@ -16,6 +16,8 @@ from fairlead.contracts.quality import NumberQuality
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.observe.drift_text import DriftText
+from fairlead.serving.observe.hidden import Hidden
+from fairlead.serving.reference.recorded import rows_of
 from support import folders
 
 CHATTY = folders.DOUBLER.replace("        return", '        print("a library says hello")\n        return')
@@ -257,3 +259,17 @@ def test_a_recording_that_hides_a_field_of_rows_is_no_baseline(tmp_path: Path) -
         run(Action.BUILD, folders.make(tmp_path / "m"), recorded=hidden)
     with pytest.raises(errors.NotFound, match="has no request of doubler"):
         run(Action.BUILD, folders.make(tmp_path / "n"), recorded=recording(tmp_path, model="other"))
+
+
+def test_a_field_that_a_recording_hides_is_found_by_the_name_that_clients_send(tmp_path: Path) -> None:
+    field = 'Field(ge=-100, validation_alias="sent", serialization_alias="written",'
+    folder = folders.make(tmp_path / "m", code=folders.DOUBLER.replace("Field(ge=-100,", field))
+    model = load_folder(folder)
+    described = Hidden(model.row_type, model.answer_type, ["value"], []).described
+    with pytest.raises(errors.Invalid, match=r"no values of sent \(redacted\)"):
+        rows_of(recording(tmp_path, hidden=described, rows=[{}]), model)
+
+
+def test_the_first_requests_of_more_time_than_a_calendar_has_are_all(tmp_path: Path) -> None:
+    model = load_folder(folders.make(tmp_path / "m"))
+    assert len(rows_of(recording(tmp_path), model, first_s=1e300)) == 60
