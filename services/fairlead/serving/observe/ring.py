@@ -51,12 +51,18 @@ class Ring:
         return len(lines)
 
     def forget(self) -> None:
-        """Delete what is too old, in every ring of the folder: the process of another one may have ended for good."""
+        """Delete what is too old, also in rings that no process holds: theirs may have ended for good.
+
+        A ring that another process holds is left to it: its requests may be kept for longer.
+        """
         oldest = self._clock() - self._max_age_s
-        for file in self._folder.glob(f"{RING}*/*{SUFFIX}"):
-            if _began(file) < oldest and file != self._current:
-                file.unlink(missing_ok=True)
-                self._sizes.pop(file, None)
+        for ring in self._folder.glob(f"{RING}*"):
+            if ring != self._own and _is_held(ring):
+                continue
+            for file in _files(ring):
+                if _began(file) < oldest and file != self._current:
+                    file.unlink(missing_ok=True)
+                    self._sizes.pop(file, None)
         if self._current is not None and self._began < oldest:
             current = self._current
             self._drop_file()
@@ -69,6 +75,10 @@ class Ring:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @property
+    def _own(self) -> Path | None:
+        return self._ring if self._lock is not None else None
 
     @property
     def _current(self) -> Path | None:
@@ -136,11 +146,31 @@ class Ring:
             self._lock, self._ring = lock, ring
             break
         self._sizes = {}
-        for file in sorted(self._ring.glob(f"*{SUFFIX}")):
+        for file in _files(self._ring):
             with contextlib.suppress(FileNotFoundError):
                 self._sizes[file] = file.stat().st_size
 
 
+def _files(ring: Path) -> list[Path]:
+    """The files that a service has written into a ring, the oldest first: others there are not its own."""
+    return sorted(file for file in ring.glob(f"*{SUFFIX}") if file.stem.isdecimal() and file.stem.isascii())
+
+
 def _began(file: Path) -> float:
-    """When a file was begun, in seconds; a file of another name is kept."""
-    return int(file.stem) / 1000 if file.stem.isdecimal() else float("inf")
+    """When a file was begun, in seconds."""
+    return int(file.stem) / 1000
+
+
+def _is_held(ring: Path) -> bool:
+    """Whether a process writes to a ring."""
+    try:
+        lock = os.open(ring / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

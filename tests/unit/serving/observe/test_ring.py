@@ -100,6 +100,35 @@ def test_lines_are_forgotten_when_they_are_too_old_also_those_of_a_process_that_
     one.close()
 
 
+def test_a_ring_that_another_process_holds_is_left_to_it_whose_requests_may_be_kept_for_longer(tmp_path: Path) -> None:
+    clock = Clock()
+    longer, one = ring(tmp_path, clock, age_s=86400.0), ring(tmp_path, clock)
+    longer.write([line(1)])
+    one.write([line(2)])
+    clock.now += 3601
+    one.forget()
+    assert [int(found) for found in lines(tmp_path)] == [1]
+    longer.write([line(3)])
+    assert [int(found) for found in lines(tmp_path)] == [1, 3]
+    longer.close()
+    one.close()
+
+
+@pytest.mark.parametrize("name", ["notes.jsonl", "0-backup.jsonl", "²³.jsonl"])
+def test_a_file_that_no_service_has_written_is_no_part_of_its_ring_and_is_kept(tmp_path: Path, name: str) -> None:
+    clock = Clock()
+    foreign = tmp_path / "ring-1" / name
+    foreign.parent.mkdir()
+    foreign.write_bytes(line(0, SIZE))
+    one = ring(tmp_path, clock)
+    for number in range(40):
+        one.write([line(number, SIZE // 16)])
+    clock.now += 3601
+    one.forget()
+    one.close()
+    assert [file.name for file in foreign.parent.glob("*.jsonl")] == [name]
+
+
 def test_a_clock_that_is_set_back_does_not_mix_up_the_order(tmp_path: Path) -> None:
     clock = Clock()
     one = ring(tmp_path, clock)
