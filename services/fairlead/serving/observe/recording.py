@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.observe.hidden import Hidden
-from fairlead.serving.observe.ring import Ring
+from fairlead.serving.observe.ring import FILES, Ring
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ AT_ONCE = 256
 """So many waiting requests are written at once, else those of PERIOD_S."""
 PERIOD_S = 1.0
 FORGET_S = 60.0
-"""How often old files are looked for."""
+"""How often old files are looked for, at least."""
 CLOSE_S = 2.0
 """How long the last requests may take to be written when the service ends."""
 PAUSE_S = 0.0002
@@ -125,6 +125,7 @@ class Recorder:
         self._added = self._done = 0  # bytes: only the event loop writes the first, only the thread the second
         self._wake = threading.Event()
         self._closing = False
+        self._forget_s = min(FORGET_S, settings.record_age_s / FILES)
         self._fails = ""
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
 
@@ -161,9 +162,10 @@ class Recorder:
             self._wake.clear()
             self._write_waiting()
             if time.monotonic() >= forget_at:
-                forget_at = time.monotonic() + FORGET_S
+                forget_at = time.monotonic() + self._forget_s
                 with contextlib.suppress(OSError):
                     self._ring.forget()
+        self._write_waiting()  # what has come since, before `close`
         self._ring.close()
 
     def _write_waiting(self) -> None:
@@ -181,14 +183,15 @@ class Recorder:
         try:
             line = self._line(at, answered)
         except Exception as problem:  # an author's serializer may raise anything, and must not end the thread
-            logger.debug("a request cannot be recorded", extra={"reason": str(problem)})
+            # Not its text: it may have a value of the row.
+            logger.debug("a request cannot be recorded", extra={"reason": type(problem).__name__})
             return "not_json"
         if len(line) > self._ring.most_bytes:
             return "too_large"
         try:
             self._ring.write([line])
-        except OSError as problem:
-            self._tell(problem.strerror or str(problem))
+        except Exception as problem:  # an error without a count would end the thread, and all recording with it
+            self._tell((isinstance(problem, OSError) and problem.strerror) or str(problem))
             return "disk"
         self._tell("")
         return "written"
