@@ -6,17 +6,20 @@ are the Unix time in milliseconds of their beginning. The service deletes the ol
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.base import Document
+from fairlead.contracts.manifest import ModelName
 
 RING = "ring-"
 """What the name of a ring's folder begins with."""
@@ -35,7 +38,7 @@ class Recorded(Document):
     """The request's id, the same in every version that was asked."""
     trace: str = ""
     """The id of its trace, if it has one."""
-    model: str
+    model: ModelName
     version: str
     protocol: str
     """predict, v1, v2 or grpc."""
@@ -52,6 +55,58 @@ class Recorded(Document):
     """The fields whose values are not here, and what is: `redacted` (nothing), `hashed` or `digest` (of pixels)."""
 
 
+class Line(NamedTuple):
+    """A request and the line that it was read from, without its end."""
+
+    request: Recorded
+    text: str
+
+
+class Reader:
+    """Reads a file or a folder of recordings line by line: a folder is larger than the memory of the service's pod."""
+
+    def __init__(self, place: Path) -> None:
+        """Raises NotFound if there is nothing at this place."""
+        if not place.exists():
+            hint = "`fairlead recording list` shows what there is."
+            raise errors.NotFound(f"there is no recording {place}", hint=hint)
+        self._place = place
+        self._readable = self.unreadable = 0
+        """Lines that are no requests, such as one that was cut off by a crash, as far as was read."""
+
+    def __iter__(self) -> Iterator[Line]:
+        """The requests, ordered by time. Raises Invalid for a file that is no recording, when it was read."""
+        yield from heapq.merge(*self._streams(), key=_time)
+        if self.unreadable and not self._readable:
+            raise errors.Invalid(f"{self._place} is no recording: none of its lines is a recorded request")
+
+    def _streams(self) -> Iterator[Iterator[Line]]:
+        """Lines that are ordered by time: those of each ring, of which one file is open at a time, and other files."""
+        for folder, own in itertools.groupby(files(self._place), lambda file: file.parent):
+            if folder.name.startswith(RING):
+                yield self._lines_of(list(own))
+            else:  # somebody has put it together: in any order
+                yield from (iter(sorted(self._lines(file), key=_time)) for file in own)
+
+    def _lines_of(self, ring: list[Path]) -> Iterator[Line]:
+        for file in ring:
+            yield from self._lines(file)
+
+    def _lines(self, file: Path) -> Iterator[Line]:
+        try:
+            with file.open("rb") as opened:
+                for line in opened:
+                    if found := _read(line):
+                        self._readable += 1
+                        yield found
+                    else:
+                        self.unreadable += 1
+        except FileNotFoundError:  # the service has just deleted it
+            return
+        except OSError as cause:
+            raise errors.Invalid(f"{file} cannot be read: {cause.strerror}", hint="Ask its owner for it.") from cause
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What a file or a folder has. `unreadable`: lines that are none, such as one that was cut off by a crash."""
@@ -61,29 +116,26 @@ class Recording:
 
 
 def read(place: Path) -> Recording:
-    """The requests of a file or of a folder of recordings, ordered by time.
+    """All requests of a file or of a folder of recordings, ordered by time. They need several times its bytes.
 
     Raises NotFound if there is none, and Invalid for a file that is no recording.
     """
-    if not place.exists():
-        raise errors.NotFound(f"there is no recording {place}", hint="`fairlead recording list` shows what there is.")
-    found: list[Recorded] = []
-    unreadable = 0
-    for file in files(place):
-        try:
-            lines = file.read_bytes().splitlines()
-        except FileNotFoundError:  # the service has just deleted it
-            continue
-        except OSError as cause:
-            raise errors.Invalid(f"{file} cannot be read: {cause.strerror}", hint="Ask its owner for it.") from cause
-        for line in lines:
-            try:
-                found.append(Recorded.model_validate(json.loads(line)))
-            except (ValueError, RecursionError, ValidationError):
-                unreadable += 1
-    if unreadable and not found:
-        raise errors.Invalid(f"{place} is no recording: none of its lines is a recorded request")
-    return Recording(sorted(found, key=lambda one: one.time), unreadable)
+    reader = Reader(place)
+    return Recording(sorted((line.request for line in reader), key=lambda one: one.time), reader.unreadable)
+
+
+def _read(line: bytes) -> Line | None:
+    try:
+        text = line.decode().rstrip("\r\n")
+        request = Recorded.model_validate(json.loads(text))
+        request.time.astimezone(UTC)  # a time that UTC does not have could not be shown
+    except (ValueError, OverflowError, RecursionError, ValidationError):
+        return None
+    return Line(request, text)
+
+
+def _time(line: Line) -> datetime:
+    return line.request.time
 
 
 def files(place: Path) -> Iterator[Path]:

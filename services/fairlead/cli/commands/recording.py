@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
+import json
 import os
+import stat
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -18,7 +22,7 @@ from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.cli.output import as_json as json_line
 from fairlead.cli.output import console, make_table, moment, print_json, say
 from fairlead.contracts import recording
-from fairlead.contracts.recording import RECORD_DIR, Recorded, Recording
+from fairlead.contracts.recording import RECORD_DIR, Line
 
 COLUMNS = ("MODEL", "VERSION", "REQUESTS", "ROWS", "FAILED", "FROM", "UNTIL", "HIDDEN")
 
@@ -52,51 +56,83 @@ def command(
     A recording has what clients have sent: `fetch --to` writes a file that only you can read.
     """
     place = place or Path(os.environ.get(RECORD_DIR) or state / recording.FOLDER)
-    found = recording.read(place)
-    mine = [one for one in found.requests if model in (None, one.model) and version in (None, one.version)]
-    if not mine:
+    reader = recording.Reader(place)
+    mine = (line for line in reader if model in (None, line.request.model) and version in (None, line.request.version))
+    first = next(mine, None)
+    if first is None:
         of = " ".join(filter(None, (model, version))) or "any model"
         raise errors.NotFound(
             f"{place} has no request of {of}",
             hint="Recording is off by default: FAIRLEAD_SERVING_RECORD_SHARE=0.1 fairlead up (docs/recording.md).",
         )
+    lines = itertools.chain([first], mine)
     if action is Action.FETCH:
-        _fetch(mine, to)
-    elif as_json:
-        print_json([dict(zip(map(str.lower, COLUMNS), facts, strict=True)) for facts in _facts(mine)])
+        _fetch(lines, to)
     else:
-        console().print(make_table(COLUMNS, (tuple(map(str, facts)) for facts in _facts(mine))))
-    _tell_unreadable(found)
+        _show(_facts(lines), as_json)
+    if reader.unreadable:
+        say(f"{reader.unreadable} lines cannot be read: a service was ended while it wrote them", to=sys.stderr)
 
 
-def _fetch(requests: Sequence[Recorded], to: Path | None) -> None:
-    lines = (json_line(one.to_json()) for one in requests)
+def _show(facts: Iterable[tuple[str | int, ...]], as_json: bool) -> None:
+    if as_json:
+        print_json([dict(zip(map(str.lower, COLUMNS), one, strict=True)) for one in facts])
+    else:
+        console().print(make_table(COLUMNS, (tuple(map(str, one)) for one in facts)))
+
+
+def _fetch(lines: Iterable[Line], to: Path | None) -> None:
     if to is None:
         for line in lines:
-            print(line)
+            print(_shown(line))
         return
+    count = 0
     try:
-        with contextlib.suppress(FileNotFoundError):
-            to.unlink()  # one that exists may be readable by others
-        with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        with _new(to) as file:
+            for line in lines:
+                file.write(f"{_shown(line)}\n")
+                count += 1
     except OSError as cause:
         raise errors.Invalid(f"--to {to} cannot be written: {cause.strerror}", hint="Name another file.") from cause
-    say(f"{to}: {len(requests)} requests", to=sys.stderr)
+    say(f"{to}: {count} requests", to=sys.stderr)
 
 
-def _facts(requests: Sequence[Recorded]) -> Iterator[tuple[str | int, ...]]:
-    groups: defaultdict[tuple[str, str], list[Recorded]] = defaultdict(list)
-    for one in requests:
-        groups[one.model, one.version].append(one)
-    for (model, version), mine in sorted(groups.items()):
-        rows = sum(len(one.rows) for one in mine)
-        failed = sum(one.answers is None for one in mine)
-        hidden = sorted({name for one in mine for name in one.hidden})
-        times = (moment(one.time) for one in (mine[0], mine[-1]))
-        yield model, version, len(mine), rows, failed, *times, ", ".join(hidden) or "-"
+def _shown(line: Line) -> str:
+    """The line as a terminal may have it: a service writes no other ones."""
+    return line.text if line.text.isprintable() else json_line(json.loads(line.text))
 
 
-def _tell_unreadable(found: Recording) -> None:
-    if found.unreadable:
-        say(f"{found.unreadable} lines cannot be read: a service was ended while it wrote them", to=sys.stderr)
+def _new(to: Path) -> TextIO:
+    """A file that only its owner can read, in the place of another one. Raises OSError, and Invalid for no file."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(to.lstat().st_mode):
+            raise errors.Invalid(f"--to {to} is there, and is no file to write to", hint="Name another file.")
+        to.unlink()  # one that exists may be readable by others
+    return os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What a version's requests are together."""
+
+    begin: datetime
+    end: datetime
+    requests: int = 0
+    rows: int = 0
+    failed: int = 0
+    hidden: set[str] = field(default_factory=set)
+
+
+def _facts(lines: Iterable[Line]) -> Iterator[tuple[str | int, ...]]:
+    groups: dict[tuple[str, str], _Counted] = {}
+    for one, _ in lines:
+        counted = groups.setdefault((one.model, one.version), _Counted(one.time, one.time))
+        counted.begin, counted.end = min(counted.begin, one.time), max(counted.end, one.time)
+        counted.requests += 1
+        counted.rows += len(one.rows)
+        counted.failed += one.answers is None
+        counted.hidden.update(one.hidden)
+    for (model, version), all_ in sorted(groups.items()):
+        hidden = ", ".join(sorted(all_.hidden)) or "-"
+        times = map(moment, (all_.begin, all_.end))
+        yield model, version, all_.requests, all_.rows, all_.failed, *times, hidden

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,70 @@ def test_requests_are_fetched_in_the_order_of_time_into_a_file_for_nobody_else(
     capsys.readouterr()
     command(Action.FETCH, place / "recordings", model="iris", version="1.0.0")
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_requests_of_a_file_that_somebody_has_put_together_are_fetched_in_the_order_of_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pods.jsonl"
+    file.write_text(line(3) + line(1) + line(2))
+    command(Action.FETCH, file)
+    assert [json.loads(one)["id"] for one in capsys.readouterr().out.splitlines()] == [
+        "request-1",
+        "request-2",
+        "request-3",
+    ]
+
+
+def test_a_fetched_line_has_no_character_that_a_terminal_would_obey(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(line(1, rows=["\x9b31m"]).replace("\\u009b", "\x9b").replace(", ", ",\t"))
+    command(Action.FETCH, tmp_path)
+    said = capsys.readouterr().out.rstrip("\n")
+    assert said.isprintable()
+    assert json.loads(said)["rows"] == ["\x9b31m"]
+
+
+@pytest.mark.parametrize("action", [Action.LIST, Action.FETCH])
+def test_a_recording_is_not_held_in_memory(tmp_path: Path, action: Action) -> None:
+    for number, ring in enumerate(("ring-1", "ring-2")):
+        for file in range(4):
+            name = tmp_path / ring / f"{file:013}.jsonl"
+            name.parent.mkdir(exist_ok=True)
+            name.write_text("".join(line(file * 10 + number, rows=[{"x": "y" * 1000}]) for _ in range(250)))
+    to = tmp_path / "fetched.json" if action is Action.FETCH else None
+    command(action, tmp_path, to=to)  # what is imported and built once does not count
+    tracemalloc.start()
+    try:
+        command(action, tmp_path, to=to)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 500_000  # of 2 MB
+
+
+@pytest.mark.parametrize("target", ["other", None])
+def test_only_a_file_is_replaced_by_what_is_fetched(place: Path, target: str | None) -> None:
+    to = place / "to"
+    if target is None:
+        os.mkfifo(to)
+    else:
+        (place / target).write_text("kept")
+        to.symlink_to(place / target)
+    with pytest.raises(errors.Invalid, match="is no file to write to") as raised:
+        command(Action.FETCH, place / "recordings", to=to)
+    assert raised.value.hint
+    assert to.is_symlink() or to.is_fifo()
+
+
+@pytest.mark.parametrize("changes", [{"model": "m\u20ac"}, {"model": "../x"}, {"time": "0001-01-01T00:00:00+14:00"}])
+def test_a_line_with_a_name_of_no_model_or_a_time_of_no_calendar_is_no_request(
+    place: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str]
+) -> None:
+    (place / "recordings" / "damaged.jsonl").write_text(line(1, **changes))
+    command(Action.LIST, place / "recordings")
+    assert "2 lines cannot be read" in capsys.readouterr().err
 
 
 def test_in_the_environment_of_a_service_its_own_folder_is_read(
