@@ -8,6 +8,7 @@ of the largest counts too: it is the class that a client reads from scores.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -160,12 +161,13 @@ def _family(path: str) -> str:
 
 def _spreads(leaves: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The range of the numbers of each field; their size where they are all the same."""
-    ends: dict[str, tuple[float, float]] = {}
+    found: dict[str, list[float]] = {}
     for path, value in (pair for one in leaves for pair in one.items()):
         if isinstance(value, float):
-            low, high = ends.get(_family(path), (value, value))
-            ends[_family(path)] = min(low, value), max(high, value)
-    return {name: high - low or abs(high) or 1.0 for name, (low, high) in ends.items()}
+            ends = found.setdefault(_family(path), [])
+            if math.isfinite(value):  # else every other number would be near
+                ends[:] = min([*ends, value]), max([*ends, value])
+    return {name: (ends[1] - ends[0] or abs(ends[1]) if ends else 0.0) or 1.0 for name, ends in found.items()}
 
 
 _Pair = tuple[str, Any, Any]
@@ -198,10 +200,23 @@ def _share(path: str, one: Any, other: Any, spreads: Mapping[str, float], tolera
     if path.startswith(LARGEST):
         return (0.0 if _same_largest(one, other, tolerance) else math.inf), math.inf
     if _is_number(one) and _is_number(other) and float in (type(one), type(other)):
-        by = abs(one - other)
+        by = _apart(one, other)
+        if not by or math.isinf(by):
+            return by, by
         allowed = tolerance * spreads.get(_family(path), abs(one) or 1.0)
-        return (by / allowed if allowed else math.inf if by else 0.0), by
+        return (by / allowed if allowed else math.inf), by
     return (0.0 if one == other and type(one) is type(other) else math.inf), math.inf
+
+
+def _apart(one: float, other: float) -> float:
+    """The difference of two numbers; infinite to NaN, to infinity, and to an integer that no float can be."""
+    if one == other or (one != one and other != other):  # noqa: PLR0124, only NaN is not equal to itself
+        return 0.0
+    try:
+        by = float(abs(one - other))
+    except OverflowError:
+        return math.inf
+    return math.inf if math.isnan(by) else by
 
 
 def _same_largest(one: Any, other: Any, tolerance: float) -> bool:
@@ -209,6 +224,8 @@ def _same_largest(one: Any, other: Any, tolerance: float) -> bool:
     if not isinstance(one, list) or not isinstance(other, list) or len(one) != len(other):
         return False
     place, found = _largest(one), _largest(other)
+    if any(isinstance(value, int) and abs(value) > sys.float_info.max for value in one):
+        return place == found
     is_tie = one[place] - one[found] <= tolerance * (max(one) - min(one))
     are_probabilities = min(one) >= 0 and abs(sum(one) - 1) <= _SUM_WITHIN
     return place == found or one[place] == one[found] or (is_tie and not are_probabilities)
@@ -224,7 +241,7 @@ def _fields(pairs: Sequence[list[_Pair] | Failed], spreads: Mapping[str, float])
     for row in pairs:
         for path, one, other in () if isinstance(row, Failed) else row:
             if isinstance(one, float) and _is_number(other):
-                apart.setdefault(_family(path), []).append(abs(one - other))
+                apart.setdefault(_family(path), []).append(_apart(one, other))
             elif path.startswith(LARGEST):
                 equal.setdefault(_family(path), []).append(_same_largest(one, other, 0.0))
             elif not path.startswith("length of "):

@@ -92,16 +92,16 @@ def agreement_json(found: Compared) -> dict[str, Any]:
         "unanswered_by_original": found.unanswered,
         "share": found.agreement if found.differences else None,
         "sure": found.sure,
-        "fields": [dataclasses.asdict(one) for one in found.fields],
+        "fields": [_finite(dataclasses.asdict(one)) for one in found.fields],
         "differ_most": [
             {
                 "name": one.asked.name,
                 "field": one.field,
                 "by": one.by if math.isfinite(one.by) else None,
                 "agrees": one.agrees,
-                "row": one.asked.row,
-                "original": one.asked.original,
-                "candidate": {"error": why.why} if isinstance(why := one.asked.candidate, Failed) else why,
+                "row": _finite(one.asked.row),
+                "original": _finite(one.asked.original),
+                "candidate": {"error": why.why} if isinstance(why := one.asked.candidate, Failed) else _finite(why),
             }
             for one in found.worst(WORST)
         ],
@@ -109,8 +109,11 @@ def agreement_json(found: Compared) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
+    """The same, with null for what JSON does not have."""
     if isinstance(value, dict):
         return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -39,6 +39,22 @@ def test_another_class_never_agrees(original: Any, candidate: Any) -> None:
     assert not found.differences[0].agrees
 
 
+@pytest.mark.parametrize("other", [math.nan, math.inf, -math.inf, pytest.param(10**400, id="10**400")])
+def test_what_is_no_number_of_a_range_agrees_with_no_number_and_with_itself(other: Any) -> None:
+    found = compared(({"y": 1.5}, {"y": other}), ({"y": other}, {"y": 1.5}), ({"y": other}, {"y": other}))
+    assert [one.agrees for one in found.differences] == [False, False, True]
+    assert [one.spread for one in found.fields if one.spread is not None] == [1.5]
+
+
+def test_an_integer_that_no_float_can_be_is_the_largest_of_a_list() -> None:
+    found = compared(({"p": [1.5, 10**400]}, {"p": [1.5, 10**400]}), ({"p": [1.5, 10**400]}, {"p": [10**400, 1.5]}))
+    assert [one.agrees for one in found.differences] == [True, False]
+
+
+def test_numbers_that_are_all_nan_have_a_range_too() -> None:
+    assert compared(({"y": math.nan}, {"y": 1.0})).agreement == 0
+
+
 def test_a_number_may_differ_by_a_share_of_the_range_of_its_field() -> None:
     def differing(by: float) -> list[bool]:
         pairs = [({"price": 100.0}, {"price": 100.0 + by}), ({"price": 300.0}, {"price": 300.0})]

@@ -85,3 +85,10 @@ def test_the_document_is_json_without_infinity() -> None:
     assert read["accepted"] is False
     assert read["agreement"]["differ_most"][0]["candidate"] == {"error": "500"}
     assert read["times"]["p50"]["high"] is None
+
+
+def test_the_document_has_null_for_an_answer_that_is_not_a_number() -> None:
+    found = verdict.agreement_json(compare([Asked("row 1", {"x": 1}, {"y": [1.5]}, {"y": [math.nan]})], 0.01))
+    read = json.loads(json.dumps(found, allow_nan=False))
+    assert read["differ_most"][0]["candidate"] == {"y": [None]}
+    assert read["fields"][0]["largest"] is None
