@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def _chosen(requests: Sequence[Recorded], model: str | None, wanted: Wanted) -> 
             hint=f"Name one: --model {names[0]}",
         )
     # A gateway has copied a mirrored request: it is there as the original too, or was not drawn.
-    mine = [one for one in requests if one.model == (model or names[0]) and not one.mirrored] if names else []
+    mine = _once(one for one in requests if one.model == (model or names[0]) and not one.mirrored) if names else []
     if not mine:
         has = f"; it has those of {', '.join(names)}" if names else ""
         raise errors.NotFound(
@@ -97,6 +97,15 @@ def _chosen(requests: Sequence[Recorded], model: str | None, wanted: Wanted) -> 
     if len(mine) <= wanted.most:
         return mine
     return [mine[place * len(mine) // wanted.most] for place in range(wanted.most)]
+
+
+def _once(requests: Iterable[Recorded]) -> list[Recorded]:
+    """Each request once: pods may share a recording, and a request that one version failed on was sent to another."""
+    once: dict[str, Recorded] = {}
+    for one in requests:
+        if one.id not in once or (once[one.id].answers is None and one.answers is not None):
+            once[one.id] = one
+    return sorted(once.values(), key=lambda one: one.time)
 
 
 def _asked(

@@ -194,6 +194,15 @@ def test_mirrored_requests_are_not_sent(tmp_path: Path) -> None:
         assert replayed(source, url).requests == 10
 
 
+def test_a_request_that_is_in_a_recording_twice_is_sent_once_and_compared_with_its_answer(tmp_path: Path) -> None:
+    failed = line(1, [{"x": 1.0}], None, version="0.9.0")
+    seen: list[tuple[str, Any]] = []
+    with service(total, seen) as url:
+        found = replayed(written(tmp_path, failed, *ROWS, *ROWS), url)
+    assert len(seen) == found.requests == 10
+    assert (found.compared.unanswered, found.reason) == (0, "")
+
+
 def test_evenly_spaced_requests_are_sent_of_many(tmp_path: Path) -> None:
     seen: list[tuple[str, Any]] = []
     with service(total, seen) as url:
