@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from fairlead import errors
 from fairlead.contracts.base import Document
 from fairlead.contracts.manifest import ModelName
 
@@ -151,3 +152,11 @@ class Access(Document):
                 f"clients.{names[0]}.claims: no token is verified; say under tokens whose tokens to accept"
             )
         return self
+
+
+def sendable(key: str) -> str:
+    """A key as a header has it. Raises Invalid, without the key, if it cannot be one."""
+    found = key.strip()
+    if not found.isascii() or not found.isprintable() or " " in found:
+        raise errors.Invalid("the key has characters that no key has", hint="nothing was sent; copy the key again")
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import AwareDatetime, ValidationError
 
 from fairlead import errors
+from fairlead.contracts import json_text
 from fairlead.contracts.base import Document
 from fairlead.contracts.manifest import ModelName
 
@@ -127,7 +127,7 @@ def read(place: Path) -> Recording:
 def _read(line: bytes) -> Line | None:
     try:
         text = line.decode().rstrip("\r\n")
-        request = Recorded.model_validate(json.loads(text))
+        request = Recorded.model_validate(json_text.read(text))
         request.time.astimezone(UTC)  # a time that UTC does not have could not be shown
     except (ValueError, OverflowError, RecursionError, ValidationError):
         return None

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from fairlead import errors
 from fairlead.calibration.service import Service
 from fairlead.contracts import manifest_file
-from fairlead.contracts.access import KEY_HEADER
+from fairlead.contracts.access import KEY_HEADER, sendable
 from fairlead.contracts.manifest import Manifest
 from fairlead.local.ports import LOOPBACK
 from fairlead.local.probe import Reply
@@ -45,12 +45,8 @@ class Target:
 
     def url(self, model: str) -> SplitResult:
         """The address of its predictions. Raises Invalid for what is none."""
-        parts = urlsplit(self.place)
-        try:
-            is_usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            is_usable = False
-        if not is_usable:
+        parts = _address(self.place)
+        if parts is None:
             raise errors.Invalid(f"{self.place!r} is not the address of a gateway or a service", hint=_HINT)
         path = parts.path.rstrip("/")
         if path.endswith(PREDICT):
@@ -59,7 +55,7 @@ class Target:
                     f"--version: {self.place} is one service, which has one version", hint="Leave out --version."
                 )
             return parts
-        pinned = f"/versions/{self.version}" if self.version is not None else ""
+        pinned = f"/versions/{quote(self.version, safe='')}" if self.version is not None else ""
         return parts._replace(path=f"{path}/models/{model}{pinned}{PREDICT}")
 
 
@@ -109,13 +105,26 @@ class Asker:
 @contextlib.contextmanager
 def asker(target: Target, model: str) -> Iterator[Asker]:
     """What asks a target. A folder is served as long as the context lasts. Raises Invalid and Unavailable."""
+    key = sendable(target.key) if target.key else None
     with contextlib.ExitStack() as stack:
         if target.folder is not None:
             service = stack.enter_context(Service(target.folder))
             url = urlsplit(f"http://{LOOPBACK}:{service.port}{PREDICT}")
         else:
             url = target.url(model)
-        yield stack.enter_context(contextlib.closing(Asker(url, target.key, target.timeout_s)))
+        yield stack.enter_context(contextlib.closing(Asker(url, key, target.timeout_s)))
+
+
+def _address(place: str) -> SplitResult | None:
+    """The parts of an address that can be asked; None for another one."""
+    try:
+        parts = urlsplit(place)
+        (parts.hostname or "").encode("idna")  # as the resolver's library does, with a traceback
+        port = parts.port
+    except ValueError:
+        return None
+    is_path = parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
+    return parts if parts.hostname and port != 0 and is_path else None
 
 
 def is_answered(answer: Any) -> bool:

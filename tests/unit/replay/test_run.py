@@ -219,10 +219,46 @@ def test_a_gateway_is_asked_below_the_model_and_the_version(tmp_path: Path) -> N
     assert [path for path, _ in seen] == ["/prefix/models/adder/predict", "/models/adder/versions/2.0.0/predict"]
 
 
-@pytest.mark.parametrize("url", ["http://", "http://host:99999", "http://host:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http://host:99999",
+        "http://host:x",
+        f"http://{'a' * 64}.example",
+        "http://a..example",
+        "http://[::1",
+        "http://host/\u20ac",
+        "http://host/a b",
+    ],
+)
 def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(errors.Invalid, match="not the address"):
         replay(Target(url), None, Wanted(written(tmp_path, ROWS[0])), lambda _: None)
+
+
+@pytest.mark.parametrize("key", ["secret\nof mine", "s\u20accret", "secret of mine"])
+def test_what_is_no_key_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
+    target = Target("http://127.0.0.1:1", key=key)
+    with pytest.raises(errors.Invalid, match="characters that no key has") as raised:
+        replay(target, None, Wanted(written(tmp_path, ROWS[0])), lambda _: None)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_version_is_one_part_of_the_path_whatever_it_is_called(tmp_path: Path) -> None:
+    seen: list[tuple[str, Any]] = []
+    with service(total, seen) as url:
+        replay(
+            Target(url, version="../\u20ac", key="secret\n"), None, Wanted(written(tmp_path, ROWS[0])), lambda _: None
+        )
+    assert [path for path, _ in seen] == ["/models/adder/versions/..%2F%E2%82%AC/predict"]
+
+
+def test_a_line_that_nests_too_deeply_to_be_compared_is_left_out(tmp_path: Path) -> None:
+    deep = "[" * 500 + "]" * 500
+    source = written(tmp_path, ROWS[0], line(1, [{"x": 1.0}], ["deep"]).replace('"deep"', deep))
+    with service(total) as url:
+        assert replayed(source, url).unreadable == 1
 
 
 def test_an_address_where_nobody_answers_agrees_with_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say, shown_json
 from fairlead.contracts import json_text
-from fairlead.contracts.access import KEY_HEADER
+from fairlead.contracts.access import KEY_HEADER, sendable
 from fairlead.contracts.images import MEDIA_TYPES, kind_of
 from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
@@ -121,13 +121,16 @@ def _address(url: str | None, location: PlatformLocation) -> SplitResult:
 
 
 def _credential(key: str | None, url: str | None, location: PlatformLocation) -> dict[str, str]:
-    """The header of the key. The platform's own is sent only to its own gateway, if that asks for keys."""
+    """The header of the key. The platform's own is sent only to its own gateway, if that asks for keys.
+
+    Raises Invalid for what is no key.
+    """
     own: dict[str, str] = {}
     if url is None and not location.in_cluster:
         folder = StateFolder(location.state)
         gateway = folder.running().gateway
         own = gateway.own_headers(folder.own_key()) if gateway.auth or gateway.tls else {}
-    return {**own, **({KEY_HEADER: key} if key else {})}
+    return {**own, **({KEY_HEADER: sendable(key)} if key else {})}
 
 
 def _tls(ca: Path | None, cert: Path | None, cert_key: Path | None) -> ssl.SSLContext | None:

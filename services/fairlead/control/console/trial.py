@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fairlead import errors
-from fairlead.contracts.access import KEY_HEADER
+from fairlead.contracts.access import KEY_HEADER, sendable
 from fairlead.contracts.golden import Tolerance, compare
 
 MAX_AT_A_TIME = 4
@@ -151,14 +151,6 @@ class Trial:
         finally:
             connection.close()
             self._places.release()
-
-
-def sendable(key: str) -> str:
-    """A key as a header has it. Raises Invalid, without the key, if it cannot be one."""
-    found = key.strip()
-    if not found.isascii() or not found.isprintable() or " " in found:
-        raise errors.Invalid("the key has characters that no key has", hint="nothing was sent; copy the key again")
-    return found
 
 
 def typed(row: str) -> str:

@@ -42,3 +42,9 @@ def test_standard_input_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_a_row_that_the_shell_has_unquoted_is_told_how_to_quote_it() -> None:
     assert "quote it for the shell" in str(refused("{x: 1}").hint)
+
+
+def test_what_is_no_key_is_refused_without_being_shown() -> None:
+    with pytest.raises(errors.Invalid, match="characters that no key has") as caught:
+        predict.command("iris", "{}", url="http://127.0.0.1:9", key="secret\nof mine")
+    assert "secret" not in str(caught.value)
