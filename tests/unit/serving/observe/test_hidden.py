@@ -114,7 +114,7 @@ class Wrapped(BaseModel):
     @model_serializer(mode="wrap")
     def written(self, written: Any) -> dict[str, Any]:
         """With the street once more."""
-        return written(self) | {"where": self.street}
+        return {**written(self), "where": self.street}
 
 
 class Texts(RootModel[dict[str, str]]):
