@@ -48,6 +48,7 @@ def shown_json(written: str) -> str:
     """JSON that others wrote, in the same way: it has the same meaning, and no character that a terminal would obey."""
     if written.replace("\n", "").isprintable():
         return written
+    written = written.replace("\t", " ").replace("\r", " ")  # JSON has them only between values
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in written)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import itertools
-import json
 import os
 import stat
 import sys
@@ -19,8 +18,7 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.options import DEFAULT_STATE, StateOption
-from fairlead.cli.output import as_json as json_line
-from fairlead.cli.output import console, make_table, moment, print_json, say
+from fairlead.cli.output import console, make_table, moment, print_json, say, shown_json
 from fairlead.contracts import recording
 from fairlead.contracts.recording import RECORD_DIR, Line
 
@@ -84,22 +82,17 @@ def _show(facts: Iterable[tuple[str | int, ...]], as_json: bool) -> None:
 def _fetch(lines: Iterable[Line], to: Path | None) -> None:
     if to is None:
         for line in lines:
-            print(_shown(line))
+            print(shown_json(line.text))
         return
     count = 0
     try:
         with _new(to) as file:
             for line in lines:
-                file.write(f"{_shown(line)}\n")
+                file.write(f"{shown_json(line.text)}\n")
                 count += 1
     except OSError as cause:
         raise errors.Invalid(f"--to {to} cannot be written: {cause.strerror}", hint="Name another file.") from cause
     say(f"{to}: {count} requests", to=sys.stderr)
-
-
-def _shown(line: Line) -> str:
-    """The line as a terminal may have it: a service writes no other ones."""
-    return line.text if line.text.isprintable() else json_line(json.loads(line.text))
 
 
 def _new(to: Path) -> TextIO:
