@@ -41,8 +41,10 @@ def command(
             help=f"A file or folder; default: ${RECORD_DIR}, else that of the platform in .fairlead/.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Only requests of this model.")] = None,
-    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Only requests of this version.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Only requests of this model.")] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="VERSION", help="Only requests of this version.")
+    ] = None,
     to: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where `fetch` writes; default: standard output.")
     ] = None,
