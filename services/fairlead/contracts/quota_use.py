@@ -12,24 +12,44 @@ from datetime import UTC, datetime, timedelta
 from fairlead.contracts.access import Access, Quota
 from fairlead.contracts.base import Document
 
+SLACK_S = 10.0
+"""How far the time that a gateway says it runs, and the time between two readings, may be off. Envoy writes the first
+every five seconds, and each is a difference of a clock that may be set."""
+
 
 class Reading(Document):
     """What a gateway has counted since it started."""
 
     uptime_s: int = 0
-    """How long it runs. One that runs for a shorter time than before has started again."""
+    """How long it runs. Negative: its clock was set back by more than that."""
     clients: dict[str, int] = {}
     """Requests by client."""
+    read_at: datetime | None = None
+    """When it was read, once it is kept."""
 
-    def more_than(self, before: Reading) -> dict[str, int]:
+    def more_than(self, before: Reading, now: datetime) -> dict[str, int]:
         """What was counted since then."""
-        if self.uptime_s < before.uptime_s:
+        if self._started_after(before, now):
             return self.clients
         last = before.clients
         return {
             name: number - last.get(name, 0) if number >= last.get(name, 0) else number
             for name, number in self.clients.items()
         }
+
+    def _started_after(self, before: Reading, now: datetime) -> bool:
+        """Whether the gateway has started again since `before`.
+
+        Then it runs for a shorter time than has passed. That it runs for a shorter time than before is not enough,
+        because a gateway whose clock was set back says that too; nor is it needed, after a long pause. A gateway that
+        was young at the last reading may also run for a time near the one that has passed: then it has to run for a
+        shorter time than it would if it had run on.
+        """
+        passed = max((now - before.read_at).total_seconds(), 0.0) if before.read_at is not None else 0.0
+        if self.uptime_s < 0:
+            return False
+        shorter = self.uptime_s < before.uptime_s or self.uptime_s + SLACK_S < before.uptime_s + passed
+        return shorter and self.uptime_s < passed + SLACK_S
 
 
 class Used(Document):
@@ -51,8 +71,9 @@ class QuotaUse(Document):
     """The whole."""
 
     clients: dict[str, Used] = {}
-    gateways: dict[str, Reading] | None = None
-    """The last reading of each gateway; null before the first."""
+    gateways: dict[str, Reading | None] | None = None
+    """The last reading of each gateway; null before the first. A gateway that has null did not answer at the first of
+    all: what it had counted until then is not known."""
     quotas: dict[str, Quota] = {}
     """The quotas at that time, for those who may not read the document of clients."""
 
@@ -60,20 +81,25 @@ class QuotaUse(Document):
 def counted(use: QuotaUse, readings: Mapping[str, Reading], there: Set[str], access: Access, now: datetime) -> QuotaUse:
     """The use after these readings, by gateway. `there` are all gateways, also those that did not answer.
 
-    Of a gateway that was not known everything counts, except at the first reading of all.
+    Of a gateway that was not known everything counts, except at the first reading of all. Where no gateway is there,
+    those that were are remembered.
     """
-    known = use.gateways or {}
+    known: dict[str, Reading | None] = use.gateways or {}
+    if use.gateways is None:
+        known = dict.fromkeys(there)
     more: dict[str, int] = {}
-    for gateway, reading in readings.items() if use.gateways is not None else ():
-        for client, new in reading.more_than(known.get(gateway, Reading())).items():
+    for gateway, reading in readings.items():
+        before = known.get(gateway, Reading())
+        for client, new in reading.more_than(before, now).items() if before is not None else ():
             more[client] = more.get(client, 0) + new
-    kept = {gateway: reading for gateway, reading in known.items() if gateway in there}
+    kept = {gateway: reading for gateway, reading in known.items() if gateway in there or not there}
+    kept |= {gateway: reading.model_copy(update={"read_at": now}) for gateway, reading in readings.items()}
     quotas = {name: client.quota for name, client in access.clients.items() if client.quota is not None}
     clients = {}
     for name in quotas:
         used, new = use.clients.get(name, Used()).at(now), more.get(name, 0)
         clients[name] = Used(day=used.day, in_day=used.in_day + new, in_month=used.in_month + new)
-    return QuotaUse(clients=clients, gateways={**kept, **readings}, quotas=quotas)
+    return QuotaUse(clients=clients, gateways=kept if kept or use.gateways is not None else None, quotas=quotas)
 
 
 def closed(use: QuotaUse, access: Access, now: datetime) -> dict[str, int]:

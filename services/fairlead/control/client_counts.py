@@ -41,7 +41,7 @@ class OneGateway:
             if status not in NOT_COUNTED and not status.startswith("5"):
                 found[client] += int(number)
         uptime = _UPTIME.search(text)
-        return Reading(uptime_s=int(uptime[1]) if uptime else 0, clients=dict(found))
+        return Reading(uptime_s=_signed(int(uptime[1])) if uptime else 0, clients=dict(found))
 
     def close(self) -> None:
         """Close the connection."""
@@ -61,3 +61,8 @@ class ClientCounts:
     def close(self) -> None:
         """Close every connection."""
         self._gateways.close()
+
+
+def _signed(number: int) -> int:
+    """Envoy writes a negative number as one of 64 bits without a sign."""
+    return number if number < 1 << 63 else number - (1 << 64)

@@ -26,11 +26,13 @@ server.uptime: 77
 class Page(BaseHTTPRequestHandler):
     """An admin page."""
 
+    text = PAGE
+
     def do_GET(self) -> None:
         self.send_response(200)
-        self.send_header("content-length", str(len(PAGE)))
+        self.send_header("content-length", str(len(self.text)))
         self.end_headers()
-        self.wfile.write(PAGE.encode())
+        self.wfile.write(self.text.encode())
 
     def log_message(self, *arguments: object) -> None:
         """Nothing."""
@@ -48,5 +50,16 @@ def test_answers_count_and_refusals_and_failures_do_not(port: int) -> None:
     counts = ClientCounts(lambda: sites)
     try:
         assert counts.read() == {"a": Reading(uptime_s=77, clients={"shop": 7, "web-2": 1}), "gone": None}
+    finally:
+        counts.close()
+
+
+def test_a_gateway_whose_clock_was_set_back_by_more_than_it_runs_says_so(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Page, "text", f"server.uptime: {2**64 - 20}\n")
+    counts = ClientCounts(lambda: [GatewaySite("a", "127.0.0.1", port)])
+    try:
+        assert counts.read() == {"a": Reading(uptime_s=-20)}
     finally:
         counts.close()
