@@ -99,9 +99,9 @@ class Quotas:
     def turn(self) -> None:
         """Read and count, if it is time to. Never raises FairleadError: gateways go on with what they know."""
         access, now = self._access(), self._monotonic()
-        if all(client.quota is None for client in access.clients.values()):
+        nobody = all(client.quota is None for client in access.clients.values())
+        if nobody:
             self._closed = {}
-            return
         if now - self._turned_at < READ_EVERY_S:
             return
         if now - self._turned_at > RELOAD_AFTER_S:
@@ -110,11 +110,17 @@ class Quotas:
         try:
             if self._use is None:
                 self._use = self._saved = self._keep.load()
-            self._count(self._use, access)
+            if nobody:
+                self._forget()
+            else:
+                self._count(self._use, access)
             self._save(now)
         except errors.FairleadError as error:
+            if isinstance(error, errors.Conflict):  # what is kept is newer: the next turn reads it and goes on from it
+                self._use, self._saved_at = None, float("-inf")
             if error.message != self._complaint:
-                self._log.error("the use of quotas: %s", error.message)
+                again = "; it is read again" if self._use is None else ""
+                self._log.error("the use of quotas: %s%s", error.message, again)
             self._complaint = error.message
         else:
             self._complaint = ""
@@ -136,6 +142,11 @@ class Quotas:
         for name in self._closed.keys() - before.keys():
             self._log.warning("client %s has used its quota up", name, extra={"until": self._closed[name]})
             self._saved_at = float("-inf")
+
+    def _forget(self) -> None:
+        """Without a quota nothing is counted. So a quota that comes back must not go on from the last readings."""
+        if self._use != QuotaUse():
+            self._use, self._saved_at = QuotaUse(), float("-inf")
 
     def _save(self, now: float) -> None:
         if self._use is None or self._use == self._saved or now - self._saved_at < SAVE_EVERY_S:

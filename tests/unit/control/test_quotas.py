@@ -19,17 +19,20 @@ NOW = datetime(2026, 11, 30, 19, 0, tzinfo=UTC)
 SHOP = Access.model_validate({"clients": {"shop": {"quota": {"day": 10}}}})
 
 
+NO_QUOTA = Access.model_validate({"clients": {"shop": {}}})
+
+
 class Scene:
     """One gateway, and a clock that moves by hand."""
 
     def __init__(self, keep: MemoryKeep | None = None, access: Access = SHOP) -> None:
         self.count, self.readings, self.now = 0, 0, 100.0
-        self.answers = True
+        self.answers, self.access = True, access
         self.keep = keep or MemoryKeep()
         self.quotas = Quotas(
             self,
             self.keep,
-            lambda: access,
+            lambda: self.access,
             log=logging.getLogger("test"),
             clock=lambda: NOW,
             monotonic=lambda: self.now,
@@ -49,11 +52,32 @@ class Scene:
 
 class Broken(MemoryKeep):
     def save(self, use: QuotaUse) -> None:  # noqa: ARG002
-        raise errors.Conflict("another replica has saved")
+        raise errors.Unavailable("the disk is full")
+
+
+class Versioned(MemoryKeep):
+    """As an API server keeps it: who has not seen the last version cannot replace it."""
+
+    version = seen = saved = 0
+    loses_answers = False
+
+    def load(self) -> QuotaUse:
+        self.seen = self.version
+        return super().load()
+
+    def save(self, use: QuotaUse) -> None:
+        if self.seen != self.version:
+            raise errors.Conflict("the object has been modified")
+        super().save(use)
+        self.version, self.saved = self.version + 1, self.saved + 1
+        if self.loses_answers:
+            self.loses_answers = False
+            raise errors.Unavailable("no answer")
+        self.seen = self.version
 
 
 def test_without_a_quota_no_gateway_is_read() -> None:
-    scene = Scene(access=Access.model_validate({"clients": {"shop": {}}}))
+    scene = Scene(access=NO_QUOTA)
     scene.turn(5)
     assert (scene.readings, scene.quotas.closed()) == (0, {})
 
@@ -106,8 +130,53 @@ def test_a_use_that_cannot_be_written_is_logged_once_and_clients_are_closed_all_
         scene.turn(count)
     assert scene.quotas.closed()
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == [
-        "the use of quotas: another replica has saved"
+        "the use of quotas: the disk is full"
     ]
+
+
+@pytest.mark.parametrize("cause", ["somebody else wrote it", "the answer to a write was lost"])
+def test_a_use_that_was_changed_meanwhile_is_read_again_and_written_on(
+    cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep = Versioned()
+    scene = Scene(keep)
+    scene.turn(0)
+    if cause == "somebody else wrote it":
+        keep.version += 1
+    else:
+        keep.loses_answers = True
+    for count in range(1, 8):
+        scene.turn(count, SAVE_EVERY_S)
+    assert keep.load().clients["shop"].in_day == 7
+    assert [one.getMessage() for one in caplog.records if "read again" in one.getMessage()] == [
+        "the use of quotas: the object has been modified; it is read again"
+    ]
+
+
+def test_a_quota_that_was_removed_and_comes_back_counts_nothing_of_the_time_between() -> None:
+    scene = Scene()
+    scene.turn(0)
+    scene.turn(5)
+    scene.access = NO_QUOTA
+    scene.turn(7)
+    assert scene.keep.load() == QuotaUse()
+    scene.access = SHOP
+    for count in (1000, 1009):
+        scene.turn(count)
+    assert scene.quotas.closed() == {}
+    scene.turn(1010)
+    assert scene.quotas.closed()
+
+
+def test_a_quota_that_was_removed_while_no_control_plane_ran_is_forgotten_at_the_start_with_one_write() -> None:
+    keep = Versioned()
+    scene = Scene(keep)
+    scene.turn(0)
+    after = Scene(keep, NO_QUOTA)
+    before = keep.saved
+    for count in (5, 6, 7):
+        after.turn(count, SAVE_EVERY_S)
+    assert (keep.load(), keep.saved - before) == (QuotaUse(), 1)
 
 
 def test_a_gateway_that_does_not_answer_changes_nothing() -> None:
