@@ -86,8 +86,9 @@ GATEWAY_CLIENT_REQUESTS = Metric(
     "envoy_access_requests",
     "counter",
     "requests",
-    "Answers by client and status, where the gateway asks for keys; client unknown: nobody has proved to be one",
-    ("fairlead_client", "fairlead_status"),
+    "Answers by client and status, where the gateway asks for keys, and by the code of a failed call, where it answers "
+    "gRPC; client unknown: nobody has proved to be one",
+    ("fairlead_client", "fairlead_status", "fairlead_grpc"),
 )
 GATEWAY_UPTIME = Metric("gateway", "envoy_server_uptime", "gauge", "seconds", "Since the gateway started")
 

@@ -44,7 +44,8 @@ BOUNDS: Mapping[str, str] = {
     "fairlead_model": "models of the platform",
     "fairlead_version": "versions of a model in the table",
     "fairlead_client": "names in the file of clients, and unknown",
-    "fairlead_status": "classes of statuses that the gateway counts",
+    "fairlead_status": "statuses of HTTP",
+    "fairlead_grpc": "codes of gRPC, and empty for everything that is no call that failed",
     # Of other programs: objects of the cluster, which only its owner makes.
     "namespace": "namespaces of the cluster",
     "horizontalpodautoscaler": "objects of the cluster",

@@ -312,7 +312,7 @@ def test_metrics_name_clients_of_the_file_and_one_for_all_others(scene: Scene) -
         ask(scene.edge, Case("", 0, headers=key(f"guess-{number}")))
     ask(scene.edge, Case("", 0, headers=key("ops-key")))
     text = httpx.get(f"http://127.0.0.1:{scene.edge.admin_port}/stats/prometheus", trust_env=False).text
-    label, status = GATEWAY_CLIENT_REQUESTS.labels
+    label, status, _ = GATEWAY_CLIENT_REQUESTS.labels
     clients = set(
         re.findall(rf'^{GATEWAY_CLIENT_REQUESTS.name}{{{label}="([^"]*)",{status}="\d+"}}', text, re.MULTILINE)
     )

@@ -47,7 +47,7 @@ class Scene:
     def restart_control_plane(self) -> None:
         sites = [GatewaySite(name, "127.0.0.1", edge.admin_port) for name, edge in zip("ab", self.edges, strict=True)]
         self.quotas = Quotas(
-            ClientCounts(lambda: sites),
+            ClientCounts(lambda: sites, timeout_s=30),  # a busy machine is no gateway that does not answer
             self._keep,
             lambda: ACCESS,
             log=logging.getLogger("test"),

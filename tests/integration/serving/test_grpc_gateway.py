@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from fairlead.contracts.access import Access, key_hash
-from fairlead.contracts.gateway import Role, key_of
+from fairlead.contracts.gateway import GatewaySite, Role, key_of
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Mirror
 from fairlead.contracts.telemetry import MODEL_REQUESTS
+from fairlead.control.client_counts import ClientCounts
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.ports import Reading
 from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed
@@ -338,6 +339,33 @@ def test_a_call_needs_a_key_where_requests_need_one(tmp_path: Path) -> None:
         assert (code, kind) == ("RESOURCE_EXHAUSTED", "over-limit")
         assert sentence.startswith("client slow sends more requests than its limit allows")
         assert scene.fails(number(), ("x-api-key", "secret"))[0] == "INVALID_ARGUMENT"
+
+
+def test_a_call_that_was_refused_or_failed_counts_for_no_quota(tmp_path: Path) -> None:
+    known = {
+        "shop": {"keys": [key_hash("secret")]},
+        "wine": {"keys": [key_hash("other")], "models": ["wine"]},
+    }
+    with a_scene(tmp_path, iris(1, 0), guard=Guard(Access.model_validate({"clients": known}))) as scene:
+        site = GatewaySite("a", HOST, scene.edge.admin_port)
+        counts = ClientCounts(lambda: [site], timeout_s=30)
+
+        def counted() -> Mapping[str, int]:
+            reading = counts.read()["a"]
+            assert reading is not None
+            return reading.clients
+
+        try:
+            scene.call(number(), NAMED, ("x-api-key", "secret"))
+            assert scene.fails(infer("iris"), NAMED, ("x-api-key", "secret"))[0] == "INVALID_ARGUMENT"
+            assert scene.fails(number(), NAMED, ("x-api-key", "other"))[0] == "PERMISSION_DENIED"
+            assert scene.fails(number(13), NAMED, ("x-api-key", "secret"))[0] == "INTERNAL"
+            url, key = f"{scene.edge.url}/models/iris/predict", {"x-api-key": "secret"}
+            assert httpx.post(url, json={"value": 1}, headers=key, trust_env=False).status_code == 200
+            wait_until(lambda: counted().get("shop", 0) >= 3, "the requests were not counted")
+            assert counted() == {"shop": 3}
+        finally:
+            counts.close()
 
 
 def test_whether_the_gateway_is_alive_and_ready_is_told_without_a_key(tmp_path: Path) -> None:

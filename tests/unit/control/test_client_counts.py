@@ -19,6 +19,12 @@ access.requests.fairlead.client.shop.fairlead.status.429: 100
 access.requests.fairlead.client.shop.fairlead.status.503: 40
 access.requests.fairlead.client.web-2.fairlead.status.200: 1
 access.requests.fairlead.client.unknown.fairlead.status.401: 9
+access.requests.fairlead.client.calls.fairlead.status.200.fairlead.grpc.: 30
+access.requests.fairlead.client.calls.fairlead.status.422.fairlead.grpc.: 3
+access.requests.fairlead.client.calls.fairlead.status.200.fairlead.grpc.3: 4
+access.requests.fairlead.client.calls.fairlead.status.200.fairlead.grpc.14: 50
+access.requests.fairlead.client.calls.fairlead.status.200.fairlead.grpc.8: 60
+access.requests.fairlead.client.calls.fairlead.status.503.fairlead.grpc.: 70
 server.uptime: 77
 """
 
@@ -49,7 +55,8 @@ def test_answers_count_and_refusals_and_failures_do_not(port: int) -> None:
     sites = [GatewaySite("a", "127.0.0.1", port), GatewaySite("gone", "127.0.0.1", 1)]
     counts = ClientCounts(lambda: sites)
     try:
-        assert counts.read() == {"a": Reading(uptime_s=77, clients={"shop": 7, "web-2": 1}), "gone": None}
+        counted = {"shop": 7, "web-2": 1, "calls": 37}
+        assert counts.read() == {"a": Reading(uptime_s=77, clients=counted), "gone": None}
     finally:
         counts.close()
 

@@ -63,7 +63,7 @@ def _logs(settings: Settings) -> Iterator[Json]:
         }
         yield {**_file(log, line), **_filter(log, grpc=settings.grpc)}
     if guarded:
-        yield _requests_of_clients()
+        yield _requests_of_clients(grpc=settings.grpc)
 
 
 def _trace_id(settings: Settings) -> dict[str, str]:
@@ -99,9 +99,11 @@ def _both(*filters: Json) -> Json:
     return {"and_filter": {"filters": [*filters]}}
 
 
-def _requests_of_clients() -> Json:
-    """Counts requests by client and class of their status: `access.requests`."""
+def _requests_of_clients(*, grpc: bool) -> Json:
+    """Counts requests by client and status: `access.requests`. Of calls also by the code of an error."""
     tags = {"fairlead.client": decided("client"), "fairlead.status": "%RESPONSE_CODE%"}
+    if grpc:  # the status of every call is 200
+        tags["fairlead.grpc"] = "%RESP(grpc-status)%"
     counter = {
         "stat": {
             "name": "requests",
