@@ -25,7 +25,10 @@ ROWS = 8
 """How many golden rows are sent; the service itself has compared all of them before it became ready."""
 CHANGES = 8
 """How many changed types the reason names."""
-_NOT_NOW = (401, 502, 503, 504)  # 401: this gateway does not know the platform's key yet
+_NOT_NOW = (308, 401, 502, 503, 504)
+"""308 and 401: this gateway does not know the platform's pass through the entry, or its key, yet."""
+_NEEDS_TLS = "needs-tls"
+"""The code of the 403 of a gateway that does not know the pass. Any other 403 is an answer of the model."""
 MARGIN_S = 1.0
 """How long after `timeouts.request` the gateway's own answer is awaited."""
 
@@ -85,7 +88,7 @@ class GatewaySmoke:
     def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], within: Tolerance) -> Check:
         for number, row in enumerate(rows, 1):
             status, answer = self._exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
-            if status in _NOT_NOW:
+            if status in _NOT_NOW or (status == 403 and answer == _NEEDS_TLS):
                 return _check(Verdict.INCONCLUSIVE, f"golden row {number} was not answered ({status})")
             if status != 200:
                 return _check(Verdict.FAIL, f"golden row {number} was answered {status}", rows=number)
@@ -115,11 +118,20 @@ class GatewaySmoke:
     def _exchange(
         self, connection: http.client.HTTPConnection, method: str, path: str, body: str | None
     ) -> tuple[int, Any]:
+        """The status, and with it the document of 200, or the code of a refusal."""
         kind = {"content-type": "application/json"} if body is not None else {}
         connection.request(method, path, body=body, headers={**kind, **self._headers})
         answer = connection.getresponse()
         text = answer.read()
-        return answer.status, json_text.read(text) if answer.status == 200 else None
+        return answer.status, json_text.read(text) if answer.status == 200 else _code(text)
+
+
+def _code(text: bytes) -> str | None:
+    try:
+        problem = json_text.read(text)
+    except ValueError:
+        return None
+    return str(problem.get("code")) if isinstance(problem, dict) else None
 
 
 def _tolerance(golden: dict[str, Any]) -> Tolerance:

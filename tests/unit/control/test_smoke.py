@@ -31,6 +31,8 @@ class Edge(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.status = 200
         self.label = "one"
+        self.code = ""
+        """Of the problem, where `status` is none of success."""
         self.golden: dict[str, object] = GOLDEN
         self.golden_of: dict[str, dict[str, object]] = {}
         """By path, where it is not `golden`."""
@@ -56,7 +58,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.server.answering.wait(20)
-        self._send(self.server.status, {"label": self.server.label})
+        self._send(
+            self.server.status, {"label": self.server.label, **({"code": self.server.code} if self.server.code else {})}
+        )
 
     def _send(self, status: int, document: object) -> None:
         self.server.asked.append(self.path)
@@ -109,6 +113,21 @@ def test_a_gateway_that_asks_for_keys_gets_the_platforms_own(edge: Edge) -> None
 def test_a_gateway_that_does_not_know_the_key_yet_is_no_verdict_on_the_version(edge: Edge) -> None:
     edge.status = 401
     assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "verdict"),
+    [
+        (308, "", Verdict.INCONCLUSIVE),
+        (403, "needs-tls", Verdict.INCONCLUSIVE),
+        (403, "", Verdict.FAIL),
+    ],
+)
+def test_a_gateway_that_does_not_know_the_pass_through_its_entry_yet_is_no_verdict_on_the_version(
+    edge: Edge, status: int, code: str, verdict: Verdict
+) -> None:
+    edge.status, edge.code = status, code
+    assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is verdict
 
 
 def test_a_version_without_golden_rows_may_be_released_and_the_reason_says_that_nothing_was_asked(edge: Edge) -> None:
