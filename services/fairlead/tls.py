@@ -2,7 +2,7 @@
 
 A context looks at its files when a connection begins, at most once a second, and reads them again if they changed. So a
 renewed certificate needs no restart and ends no connection: those that are open keep what they began with. Files that
-cannot be used are reported in the log, and the context goes on with what it has.
+cannot be used are reported in the log and tried again each minute, and the context goes on with what it has.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """The least time between two looks at the files, in seconds."""
+TRY_AGAIN_S = 60.0
+"""How often files that cannot be used are tried although nothing changed: they may only be valid from a later time."""
 _VERSION = 0xA0
 _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 """The two forms of a time, by their tag."""
@@ -45,6 +47,53 @@ class Files:
         return tuple(_stamp(path) for path in (self.certificate, self.key, self.authorities) if path is not None)
 
 
+class Watch:
+    """Uses files again when they changed, and each minute while they cannot be used. Not thread-safe."""
+
+    def __init__(
+        self,
+        files: Files,
+        use: Callable[[], None],
+        log: logging.Logger,
+        *,
+        what: str = "the certificate",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`use` raises Invalid if the files cannot be used. The first time is the caller's, after this."""
+        self._files, self._use, self._log, self._what, self._monotonic = files, use, log, what, monotonic
+        self._seen = files.seen()
+        self._try_at = float("inf")
+        self._said = ""
+
+    def look(self) -> None:
+        """Costs a `stat` of each file; never raises."""
+        seen = self._files.seen()
+        changed = seen != self._seen
+        if not changed and self._monotonic() < self._try_at:
+            return
+        self._seen = seen
+        if changed:
+            self._said = ""
+        try:
+            self._use()
+        except Invalid as problem:
+            self.complain(problem)
+        else:
+            self._try_at, self._said = float("inf"), ""
+            self._log.info("%s was read again", self._what, extra=self._facts())
+
+    def complain(self, problem: Invalid) -> None:
+        """Say once that the files cannot be used, and try them again later."""
+        self._try_at = self._monotonic() + TRY_AGAIN_S
+        if problem.message != self._said:
+            said = "changed files are not used, those before are: %s"
+            self._log.error(said, problem.message, extra=self._facts())
+        self._said = problem.message
+
+    def _facts(self) -> dict[str, str]:
+        return {"certificate": str(self._files.certificate)}
+
+
 class FileContext(ssl.SSLContext):
     """A context for `wrap_bio` and `wrap_socket`, whose connections use what the files have when they begin."""
 
@@ -60,8 +109,9 @@ class FileContext(ssl.SSLContext):
 
     def __init__(self, *_: object, **__: object) -> None:
         self._lock = threading.Lock()
-        self._seen, self._looked_at = self._files.seen(), self._monotonic()
-        self._context = _read(self._files, server=self._server)
+        self._watch = Watch(self._files, self._read, logger, monotonic=self._monotonic)
+        self._looked_at = self._monotonic()
+        self._read()
 
     def current(self) -> ssl.SSLContext:
         """The context with what the files have now."""
@@ -69,21 +119,11 @@ class FileContext(ssl.SSLContext):
             now = self._monotonic()
             if now - self._looked_at >= LOOK_S:
                 self._looked_at = now
-                self._look()
+                self._watch.look()
             return self._context
 
-    def _look(self) -> None:
-        seen = self._files.seen()
-        if seen == self._seen:
-            return
-        self._seen = seen
-        facts = {"certificate": str(self._files.certificate)}
-        try:
-            self._context = _read(self._files, server=self._server)
-        except Invalid as problem:
-            logger.error("changed files are not used, those before are: %s", problem, extra=facts)  # noqa: TRY400
-        else:
-            logger.info("the certificate was read again", extra=facts)
+    def _read(self) -> None:
+        self._context = _read(self._files, server=self._server)
 
     def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
         """Begin a connection in memory."""

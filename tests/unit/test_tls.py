@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import Invalid
-from fairlead.tls import LOOK_S, FileContext, Files, valid_until
+from fairlead.tls import LOOK_S, TRY_AGAIN_S, FileContext, Files, valid_until
 from support.cluster.certificates import Authority
 from support.mounted_secret import MountedSecret
+from support.same_stamp import mend, spoil
 
 
 class Clock:
@@ -98,6 +99,26 @@ def test_changed_files_that_cannot_be_used_are_told_once_and_those_before_stay(
     assert line.getMessage() == (
         f"changed files are not used, those before are: the certificate {files.certificate} has expired"
     )
+
+
+def test_files_that_become_valid_later_are_used_within_a_minute_and_told_once(
+    issued: Callable[..., Files], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    files = issued()
+    context = FileContext(files, server=True, monotonic=clock)
+    before = serial(context)
+    issued()
+    good = spoil(files.certificate)
+    for _ in range(3):
+        clock.now += TRY_AGAIN_S
+        assert serial(context) == before
+    mend(files.certificate, good)
+    clock.now += LOOK_S
+    assert serial(context) == before
+    clock.now += TRY_AGAIN_S
+    assert serial(context) != before
+    assert [one.levelname for one in caplog.records if one.levelname == "ERROR"] == ["ERROR"]
 
 
 @pytest.mark.parametrize("server", [True, False])

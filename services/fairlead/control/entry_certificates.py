@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from fairlead import errors
 from fairlead.contracts.platform import EntryTlsSettings
 from fairlead.routing.envoy.tls import entry_files
-from fairlead.tls import Files, check
+from fairlead.tls import Files, Watch, check
 
 FOLDER = "entry"
 """The folder of the copies, in the one that the gateway watches."""
@@ -27,46 +28,39 @@ _LINK = "..data"
 class EntryCertificates:
     """Not thread-safe."""
 
-    def __init__(self, settings: EntryTlsSettings, gateway: Path, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        settings: EntryTlsSettings,
+        gateway: Path,
+        log: logging.Logger,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`gateway` is the folder that the gateway watches. Raises Invalid if the files cannot be used.
 
         If an earlier process has copied usable files, those stay, and the log says so: a gateway may be serving.
         """
         authorities = Path(settings.client_ca) if settings.client_ca else None
         self._files = Files(Path(settings.certificate), Path(settings.key), authorities)
-        self._folder, self._log = gateway / FOLDER, log
+        self._folder = gateway / FOLDER
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._number = max((int(one.name[2:]) for one in self._folder.glob("..[0-9]*")), default=0)
         self.secrets = str(self._folder)
         """The folder with the files that tell the gateway where its certificate is."""
         for name, content in entry_files(self.secrets, self.secrets if authorities else "").items():
             (self._folder / name).write_text(json.dumps(content))
-        self._seen = self._files.seen()
+        what = "the certificate of the entry"
+        self._watch = Watch(self._files, self._copy, log, what=what, monotonic=monotonic)
         try:
             self._copy()
         except errors.Invalid as problem:
             if not self._has_usable_copies():
                 raise
-            self._complain(problem)
+            self._watch.complain(problem)
 
     def look(self) -> None:
         """Copy the files if they changed and can be used. Costs a `stat` of each; never raises."""
-        seen = self._files.seen()
-        if seen == self._seen:
-            return
-        self._seen = seen
-        try:
-            self._copy()
-        except errors.Invalid as problem:
-            self._complain(problem)
-        except OSError as error:
-            self._seen = ()  # the next look tries again
-            self._log.error("the certificate of the entry cannot be copied: %s", error.strerror)
-        else:
-            self._log.info("the certificate of the entry was read again")
-
-    def _complain(self, problem: errors.Invalid) -> None:
-        self._log.error("changed files are not used, those before are: %s", problem.message)
+        self._watch.look()
 
     def _has_usable_copies(self) -> bool:
         try:
@@ -80,8 +74,15 @@ class EntryCertificates:
         return own if self._files.authorities is not None else replace(own, authorities=None)
 
     def _copy(self) -> None:
-        """Replace all copies at once, by renaming a link: what is read is checked, and what is checked is used."""
+        """Copy the files, if they can be used. Raises Invalid."""
         check(self._files, server=True)
+        try:
+            self._replace()
+        except OSError as error:
+            raise errors.Invalid(f"the certificate of the entry cannot be copied: {error.strerror}") from error
+
+    def _replace(self) -> None:
+        """Replace all copies at once, by renaming a link: what is read is checked, and what is checked is used."""
         self._number += 1
         made = self._folder / f"..{self._number}"
         made.mkdir(mode=0o700)

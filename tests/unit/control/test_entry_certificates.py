@@ -10,7 +10,9 @@ import pytest
 from fairlead.contracts.platform import EntryTlsSettings
 from fairlead.control.entry_certificates import EntryCertificates
 from fairlead.errors import Invalid
+from fairlead.tls import TRY_AGAIN_S
 from support.cluster.certificates import Authority
+from support.same_stamp import mend, spoil
 
 LOG = logging.getLogger("test")
 
@@ -76,6 +78,24 @@ def test_files_that_cannot_be_used_change_nothing_and_are_logged(
     said = [record.getMessage() for record in caplog.records]
     assert [words in one for words, one in zip(("expired", "has no", "has no"), said, strict=True)] == [True] * 3
     assert all(one.startswith("changed files are not used, those before are") for one in said)
+
+
+def test_files_that_become_valid_later_are_copied_within_a_minute(
+    settings: EntryTlsSettings, tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 100.0
+    made = EntryCertificates(settings, tmp_path / "gateway", LOG, monotonic=lambda: now)
+    copy = Path(made.secrets) / "tls.crt"
+    used, renewed = copy.read_bytes(), put(settings, authority, "later")
+    spoil(Path(settings.certificate))
+    for _ in range(2):
+        made.look()
+        now += TRY_AGAIN_S
+    mend(Path(settings.certificate), renewed)
+    assert copy.read_bytes() == used
+    made.look()
+    assert copy.read_bytes() == renewed
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
 
 
 def test_a_new_process_goes_on_with_usable_copies_and_refuses_to_start_without_any(
