@@ -13,7 +13,6 @@ from fairlead.contracts.golden import compare
 GATEWAY, MODEL, VERSION = (os.environ[name] for name in ("FAIRLEAD_GATEWAY", "FAIRLEAD_MODEL", "FAIRLEAD_VERSION"))
 KEY = {"x-api-key": os.environ["FAIRLEAD_KEY"]} if "FAIRLEAD_KEY" in os.environ else {}
 OWN = os.environ.get("FAIRLEAD_CERTIFICATES")
-OWN = os.environ.get("FAIRLEAD_CERTIFICATES")
 DEADLINE = time.monotonic() + float(os.environ["FAIRLEAD_TIMEOUT_S"])
 
 
