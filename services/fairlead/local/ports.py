@@ -9,17 +9,14 @@ from fairlead import errors
 LOOPBACK = "127.0.0.1"
 
 
-def require_free(port: int, what: str, flag: str) -> None:
-    """Raises Conflict if the port is in use; the message names the port, its purpose and the flag that changes it."""
+def require_free(port: int, what: str, hint: str) -> None:
+    """Raises Conflict if the port is in use; the message names the port and its purpose, `hint` what changes it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            raise errors.Conflict(
-                f"port {port} for {what} cannot be used: {error.strerror}",
-                hint=f'choose another one: {flag} PORT; with make: make up ARGS="{flag} PORT"',
-            ) from error
+            raise errors.Conflict(f"port {port} for {what} cannot be used: {error.strerror}", hint=hint) from error
 
 
 def is_free(port: int) -> bool:

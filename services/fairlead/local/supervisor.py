@@ -60,9 +60,7 @@ class Supervisor:
             gateway=platform.gateway,
             control=platform.control,
             metrics=platform.metrics,
-            admin_port=last.admin_port
-            if last is not None and GATEWAY in ours
-            else ports.pick({platform.gateway.port, platform.control.port}),
+            admin_port=last.admin_port if last is not None and GATEWAY in ours else ports.pick(fixed_ports(platform)),
         )
         self.services = Services(store, state.logs, command, LeftBehind(left), of_services(platform.gateway.tracing))
         self.control = Child(
@@ -182,6 +180,12 @@ def _warn(name: str, code: int) -> None:
 
 NAMESPACE = "default"
 """The namespace of all routes of one machine."""
+
+
+def fixed_ports(platform: Platform) -> set[int]:
+    """The ports that the platform file names: processes that start later listen there."""
+    tls = platform.gateway.tls
+    return {platform.gateway.port, platform.control.port, *(() if tls is None else (tls.port,))}
 
 
 def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[str, object]]:

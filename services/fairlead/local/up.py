@@ -77,7 +77,7 @@ async def _up(
     wait_s: float,
     actor: str,
 ) -> None:
-    left = _require_ports(folder, platform)
+    left = require_ports(folder, platform)
     if left:
         console.print(f"`fairlead up` was killed; what it left goes on: {', '.join(sorted(left))}", highlight=False)
     store = SqliteStore(folder.ledger)
@@ -97,19 +97,25 @@ async def _up(
     console.print("draining done, everything stopped", highlight=False)
 
 
-def _require_ports(folder: StateFolder, platform: Platform) -> Collection[str]:
+def require_ports(folder: StateFolder, platform: Platform) -> Collection[str]:
     """Raise Conflict if a port is used by anyone but a process that a killed supervisor left; returns their names."""
     left, last = folder.orphans(), folder.last_run()
     tls, before_tls = platform.gateway.tls, last and last.gateway.tls
-    secured = (log_files.GATEWAY, tls.port, before_tls and before_tls.port, "TLS", "gateway.tls.port") if tls else None
-    for name, port, before, what, flag in (
-        (log_files.GATEWAY, platform.gateway.port, last and last.gateway.port, "the gateway", "--port"),
-        (log_files.CONTROL, platform.control.port, last and last.control.port, "the control plane", "--control-port"),
+    in_file = "name another one in the platform file: gateway.tls.port"
+    gateway, control = _flag("--port"), _flag("--control-port")
+    secured = (log_files.GATEWAY, tls.port, before_tls and before_tls.port, "TLS", in_file) if tls else None
+    for name, port, before, what, hint in (
+        (log_files.GATEWAY, platform.gateway.port, last and last.gateway.port, "the gateway", gateway),
+        (log_files.CONTROL, platform.control.port, last and last.control.port, "the control plane", control),
         *((secured,) if secured else ()),
     ):
         if name not in left or port != before:
-            ports.require_free(port, what, flag)
+            ports.require_free(port, what, hint)
     return left
+
+
+def _flag(flag: str) -> str:
+    return f'choose another one: {flag} PORT; with make: make up ARGS="{flag} PORT"'
 
 
 class ChildLogs:

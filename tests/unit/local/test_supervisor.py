@@ -7,10 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.platform import ControlSettings, GatewaySettings, RunningPlatform
+from fairlead.contracts.platform import ControlSettings, EntryTlsSettings, GatewaySettings, Platform, RunningPlatform
 from fairlead.contracts.route import VersionSpec
 from fairlead.local.state import StateFolder
-from fairlead.local.supervisor import targets
+from fairlead.local.supervisor import fixed_ports, targets
+
+
+def test_the_port_with_tls_is_one_that_no_other_process_is_given() -> None:
+    tls = EntryTlsSettings(certificate="tls.crt", key="tls.key", port=8443)
+    platform = Platform(gateway=GatewaySettings(port=8080, tls=tls), control=ControlSettings(port=8081))
+    assert fixed_ports(platform) == {8080, 8081, 8443}
+    assert fixed_ports(Platform(gateway=GatewaySettings(port=8080), control=ControlSettings(port=8081))) == {8080, 8081}
 
 
 def test_the_scrape_targets_are_the_gateway_the_control_plane_and_every_instance(tmp_path: Path) -> None:
