@@ -137,7 +137,7 @@ def certificate_lasts(machine: Machine) -> Iterator[Finding]:
     except errors.Invalid as wrong:
         yield problem(wrong.message, "clients do not get TLS, or a certificate of before", wrong.hint or "")
         return
-    left = valid_until(Path(tls.certificate).read_text()) - datetime.now(UTC)
+    left = valid_until(Path(tls.certificate).read_text(encoding="utf-8", errors="replace")) - datetime.now(UTC)
     if left < SOON:
         yield ends_soon(f"the certificate {tls.certificate}", left, "replace the file: nothing restarts")
 

@@ -220,6 +220,15 @@ def test_the_certificate_of_the_entry_is_looked_at(tmp_path: Path, days: str, le
     assert said in found.what
 
 
+def test_a_certificate_with_a_comment_that_is_not_utf8_is_looked_at(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path / "authority").create().issue("a", hosts=["127.0.0.1"], days="3")
+    certificate.write_bytes("# für den Laden\n".encode("latin-1") + certificate.read_bytes())
+    where = machine.Machine(tmp_path, GatewaySettings(tls=EntryTlsSettings(certificate=str(certificate), key=str(key))))
+    [check] = [one for one in machine.CHECKS if one.run is machine.certificate_lasts]
+    [found] = examine(where, [check])
+    assert "ends in 3 days" in found.what
+
+
 def test_a_certificate_that_is_not_there_is_a_fault_of_the_platform_file(tmp_path: Path, free: list[int]) -> None:
     file = a_file(tmp_path, free, ", tls: {certificate: a.crt, key: a.key}")
     wrong = [one for one in machine.look(tmp_path / ".fairlead", file) if one.level is Level.PROBLEM]
