@@ -23,7 +23,7 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.quota_use import QuotaUse
 from fairlead.contracts.route import Route
-from fairlead.control.kept_quotas import ENTRY, read
+from fairlead.control.kept_quotas import read_entry
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import LEADERS, LEASES, label
@@ -56,7 +56,7 @@ def quota_use(context: str | None, namespace: str | None) -> QuotaUse:
     kept = [one for one in found if str(one["metadata"]["name"]).endswith("-quotas")]
     if not kept:
         return QuotaUse()
-    return read((kept[0].get("data") or {}).get(ENTRY, "{}"), f"ConfigMap {kept[0]['metadata']['name']}")
+    return read_entry(kept[0])
 
 
 def platform_of(store: KubernetesStore) -> str:

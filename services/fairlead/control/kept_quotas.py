@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,14 +18,18 @@ ENTRY = "use.json"
 _MERGE = "application/merge-patch+json"
 
 
-def read(text: str, where: str) -> QuotaUse:
-    """Raises Invalid for other text."""
+def read_entry(config_map: Mapping[str, Any]) -> QuotaUse:
+    """What a ConfigMap keeps. Raises Invalid for anything else."""
+    text = (config_map.get("data") or {}).get(ENTRY, "{}")
+    return _read(text, f"ConfigMap {config_map['metadata']['name']}", "its `data`")
+
+
+def _read(text: str, where: str, delete: str) -> QuotaUse:
     try:
         return QuotaUse.model_validate_json(text)
     except ValidationError as error:
-        raise errors.Invalid(
-            f"{where} is not the use of quotas: {error.errors()[0]['msg']}", hint="delete it: counting begins again"
-        ) from error
+        said = f"{where} is not the use of quotas: {error.errors()[0]['msg']}"
+        raise errors.Invalid(said, hint=f"delete {delete}: counting begins again") from error
 
 
 class QuotaFile:
@@ -36,7 +41,7 @@ class QuotaFile:
     def load(self) -> QuotaUse:
         """Raises Invalid and Unavailable."""
         try:
-            return read(self._path.read_text(encoding="utf-8"), str(self._path))
+            return _read(self._path.read_text(encoding="utf-8"), str(self._path), "it")
         except FileNotFoundError:
             return QuotaUse()
         except OSError as error:
@@ -67,7 +72,7 @@ class QuotaConfigMap:
     """
 
     def __init__(self, api: ConfigMaps, namespace: str, name: str) -> None:
-        self._api, self._name = api, name
+        self._api = api
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
         self._seen = ""
 
@@ -75,7 +80,7 @@ class QuotaConfigMap:
         """Raises NotFound, Invalid and Unavailable."""
         found = self._api.request("GET", self._path)
         self._seen = str(found["metadata"]["resourceVersion"])
-        return read((found.get("data") or {}).get(ENTRY, "{}"), f"ConfigMap {self._name}")
+        return read_entry(found)
 
     def save(self, use: QuotaUse) -> None:
         """Raises Conflict if another replica has saved since, Refused and Unavailable."""

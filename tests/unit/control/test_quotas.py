@@ -12,7 +12,7 @@ import pytest
 from fairlead import errors
 from fairlead.contracts.access import Access
 from fairlead.contracts.quota_use import QuotaUse, Reading, Used
-from fairlead.control.kept_quotas import QuotaFile
+from fairlead.control.kept_quotas import QuotaFile, read_entry
 from fairlead.control.quotas import READ_EVERY_S, RELOAD_AFTER_S, SAVE_EVERY_S, MemoryKeep, Quotas
 
 NOW = datetime(2026, 11, 30, 19, 0, tzinfo=UTC)
@@ -199,5 +199,14 @@ def test_a_file_keeps_the_use_and_another_file_is_an_error(tmp_path: Path) -> No
     keep.save(use)
     assert keep.load() == use
     (tmp_path / "quotas.json").write_text("{")
-    with pytest.raises(errors.Invalid, match="is not the use of quotas"):
+    with pytest.raises(errors.Invalid, match="is not the use of quotas") as caught:
         keep.load()
+    assert caught.value.hint == "delete it: counting begins again"
+
+
+def test_what_is_wrong_in_a_config_map_is_deleted_without_the_config_map() -> None:
+    found = {"metadata": {"name": "models-quotas"}, "data": {"use.json": "{"}}
+    with pytest.raises(errors.Invalid, match="ConfigMap models-quotas is not the use of quotas") as caught:
+        read_entry(found)
+    assert caught.value.hint == "delete its `data`: counting begins again"
+    assert read_entry({"metadata": {"name": "models-quotas"}}) == QuotaUse()
