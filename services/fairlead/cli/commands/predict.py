@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ _ENTRY_HINT = (
     "for example `kubectl port-forward service/fairlead-gateway 8080:80 --namespace NAME`, "
     "and --url http://127.0.0.1:8080"
 )
+_HTTPS_HINT = "give the address of the port with TLS: --url https://HOST:PORT"
 _WITHOUT_INSTANCE = (http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE)
 """What the gateway answers for a version that was never ready, and for one that is not ready any more."""
 
@@ -84,7 +86,13 @@ def command(
     Who answered goes to standard error. Without JSON, the first golden row of the model is sent.
     """
     location = PlatformLocation(state, context, namespace)
-    gateway = _Gateway(_address(url, location), _tls(ca, cert, cert_key))
+    at, tls = _address(url, location), _tls(ca, cert, cert_key)
+    # FAIRLEAD_CA may be set for another gateway.
+    if at.scheme != "https" and (cert is not None or (ca is not None and str(ca) != os.environ.get("FAIRLEAD_CA"))):
+        raise errors.Invalid(
+            f"--ca and --cert are for https, and http://{at.netloc} would be asked without", hint=_HTTPS_HINT
+        )
+    gateway = _Gateway(at, tls)
     headers = _credential(key, url, location)
     if user is not None:
         headers[_sticky_header(connect(location).store, model)] = user
@@ -139,20 +147,28 @@ def _tls(ca: Path | None, cert: Path | None, cert_key: Path | None) -> ssl.SSLCo
         raise errors.Invalid("--cert-key is the key of a certificate: name that too, with --cert")
     if ca is None and cert is None:
         return None
-    file: Path | None = ca
+    for file in (ca, cert, cert_key):
+        if file is not None:
+            _require_readable(file)
     try:
         context = ssl.create_default_context(cafile=ca)
-        if cert is not None:
-            file = cert
-            context.load_cert_chain(cert, cert_key)
     except OSError as error:
-        why = (
-            "it has no certificate or key in PEM, or they do not fit"
-            if isinstance(error, ssl.SSLError)
-            else error.strerror
-        )
-        raise errors.Invalid(f"{file} cannot be used: {why}") from error
+        raise errors.Invalid(f"{ca} cannot be used: it has no certificate in PEM") from error
+    if cert is not None:
+        try:
+            context.load_cert_chain(cert, cert_key)
+        except OSError as error:
+            what = f"{cert} cannot be used" if cert_key is None else f"{cert} and its key {cert_key} cannot be used"
+            raise errors.Invalid(f"{what}: there is no certificate or key in PEM, or they do not fit") from error
     return context
+
+
+def _require_readable(file: Path) -> None:
+    try:
+        with file.open("rb"):
+            return
+    except OSError as error:  # OpenSSL does not say which file it could not read
+        raise errors.Invalid(f"{file} cannot be used: {error.strerror}") from error
 
 
 def _sticky_header(store: Store, model: str) -> str:
