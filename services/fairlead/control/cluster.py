@@ -143,9 +143,7 @@ class ControlPlane:
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
         self._writes = ParallelWrites()
-        # Without a file of clients, the chart makes nothing to keep anything in.
-        keep = quota_keep if quota_keep is not None and access is not None else MemoryKeep()
-        self._quotas = quotas_of(access, gateways.gateways, keep, log)
+        self._quotas = quotas_of(access, gateways.gateways, quota_keep or MemoryKeep(), log)
         self._publisher = XdsPublisher(
             publications, self.snapshots, Fleet(gateways), unread=namespaces.unread if namespaces is not None else tuple
         )

@@ -71,7 +71,8 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         scales=served,
         namespaces=served if isinstance(served, KubernetesNamespaces) else None,
         namespace=chart.namespace,
-        quota_keep=QuotaConfigMap(quick, chart.namespace, f"{chart.release}-quotas"),
+        # Without a file of clients the chart makes no ConfigMap.
+        quota_keep=QuotaConfigMap(quick, chart.namespace, f"{chart.release}-quotas") if chart.access_file else None,
         access=AccessFile(Path(chart.access_file), only_owner=False) if chart.access_file else None,
     )
     leases = [lease, *(one for _, one in further)]

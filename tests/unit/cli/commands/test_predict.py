@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +61,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {"ca": authority.certificate, "cert": cert, "cert_key": cert_key}
 
 
-def refused_files(files: dict[str, Path], url: str = "https://127.0.0.1:9") -> str:
+def refused_files(files: Mapping[str, Any], url: str = "https://127.0.0.1:9") -> str:
     with pytest.raises(errors.Invalid) as caught:
         predict.command("iris", "{}", url=url, **files)
     return caught.value.message
