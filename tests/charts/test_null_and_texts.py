@@ -127,6 +127,13 @@ def test_no_schema_has_a_regular_expression_to_print(chart: str) -> None:
     assert '"propertyNames"' not in text
 
 
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_no_schema_has_half_of_a_sentence_as_a_keyword(chart: str) -> None:
+    """As YAML reads a text with a comma that is not quoted."""
+    text = (CHARTS / chart / "values.schema.json").read_text()
+    assert [line for line in text.splitlines() if line.rstrip(",").endswith(": null")] == []
+
+
 def every_text(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Paths of values.yaml whose text files/values.json checks, with the name of the check."""
     for name, inner in node.get("below", {}).items():
