@@ -52,7 +52,9 @@ def test_a_taken_port_with_tls_is_changed_in_the_platform_file(tmp_path: Path) -
         taken.listen()
         port = taken.getsockname()[1]
         tls = EntryTlsSettings(certificate="tls.crt", key="tls.key", port=port)
-        platform = Platform(gateway=GatewaySettings(port=free_port(), tls=tls), control=ControlSettings(port=free_port()))
+        platform = Platform(
+            gateway=GatewaySettings(port=free_port(), tls=tls), control=ControlSettings(port=free_port())
+        )
         with pytest.raises(errors.Conflict, match=f"port {port} for TLS cannot be used") as caught:
             require_ports(StateFolder(tmp_path), platform)
     assert caught.value.hint == "name another one in the platform file: gateway.tls.port"
