@@ -50,14 +50,19 @@ class DesiredState:
         The snapshot is not checked here; the publisher checks it.
         """
         routes, unreadable = self._store.routes(), self._store.unreadable_routes()
-        self._log_unreadable(unreadable)
         heads = {route.name: self._head(route.name) for route in routes}
-        found = [(name, head) for name, head in heads.items() if head is not None]
         # Without its table a route that cannot be read would lose its model.
-        models = {head.table.model for _, head in found}
         kept = [(one.name, head) for one in unreadable if (head := self._head(one.name)) is not None]
-        found += [(name, head) for name, head in kept if head.table.model not in models]
-        self._heads = dict(found)
+        readable = [(route, head) for route in routes if (head := heads[route.name]) is not None]
+        found, left_out = _one_per_model(readable, kept)
+        self._complain(
+            {
+                one.name: f"{one.message}; it keeps serving its last table, and nothing of it changes"
+                for one in unreadable
+            }
+            | left_out
+        )
+        self._heads = {**{route.name: head for route, head in readable}, **dict(kept)}
         pending = [route.spec.model for route in routes if heads[route.name] is None]
         may_be_cold = [
             (route, spec.ref(name))
@@ -89,9 +94,31 @@ class DesiredState:
                 raise
             return self._heads[route]
 
-    def _log_unreadable(self, unreadable: Sequence[UnreadableRoute]) -> None:
-        """One line when a route cannot be read for another reason than before."""
-        known, self._complaints = self._complaints, {one.name: one.message for one in unreadable}
-        for name, message in self._complaints.items():
+    def _complain(self, complaints: dict[str, str]) -> None:
+        """One line when something else is wrong with a route than before."""
+        known, self._complaints = self._complaints, complaints
+        for name, message in complaints.items():
             if known.get(name) != message:
-                _LOG.error("%s; it keeps serving its last table, and nothing of it changes", message)
+                _LOG.error("%s", message)
+
+
+def _one_per_model(
+    readable: Sequence[tuple[Route, Revision]], kept: Sequence[tuple[str, Revision]]
+) -> tuple[list[tuple[str, Revision]], dict[str, str]]:
+    """The heads to publish, one per model, and a sentence for each route whose head is left out.
+
+    Two heads have one model for a while when a route has changed its model and another has taken it over. First come
+    routes whose spec still names the model, the oldest first; then those that cannot be read; then all others.
+    """
+    ranked = [
+        (0 if head.table.model == route.spec.model else 2, route.created_at.timestamp(), route.name, head)
+        for route, head in readable
+    ]
+    ranked += [(1, 0.0, name, head) for name, head in kept]
+    found: dict[str, tuple[str, Revision]] = {}
+    left_out: dict[str, str] = {}
+    for _, _, name, head in sorted(ranked, key=lambda one: one[:3]):
+        winner, _ = found.setdefault(head.table.model, (name, head))
+        if winner != name:
+            left_out[name] = f"route {name!r} is not published: route {winner!r} also has model {head.table.model!r}"
+    return sorted(found.values(), key=lambda one: one[0]), left_out

@@ -100,6 +100,7 @@ class Engine:
         unreadable = self._store.unreadable_routes()
         winners = self._winners(routes, unreadable)
         homes = {one.name: one.namespace for one in routes} | {one.name: one.namespace for one in unreadable}
+        made = {one.name: one.created_at for one in routes}
         self._observer.forget_deleted({one.name for one in routes} | {one.name for one in unreadable})
         self._reread, self._stopped = {}, {}
         try:
@@ -110,7 +111,8 @@ class Engine:
                 route = self._reread.get(known.name, known)
                 if winners[route.spec.model] != route.name:
                     winner = winners[route.spec.model]
-                    self._write_status(route, report.report_conflict(route, winner, homes[winner]))
+                    older = winner in made and (made[winner], winner) < (route.created_at, route.name)
+                    self._write_status(route, report.report_conflict(route, winner, homes[winner], older=older))
                     continue
                 appended += self._reconcile_safely(route, snapshot)
         finally:
@@ -226,15 +228,28 @@ class Engine:
             return None
 
     def _winners(self, routes: Sequence[Route], unreadable: Sequence[UnreadableRoute]) -> dict[str, str]:
-        """The route of each model: the oldest one. One that cannot be read keeps the model that it serves."""
-        found: dict[str, str] = {}
+        """The route of each model: the one that serves it, read or not; else the oldest one.
+
+        So a route that changes its model cannot take one that another route serves, of whichever namespace.
+        """
+        claims: dict[str, list[Route]] = {}
         for route in sorted(routes, key=lambda one: (one.created_at, one.name)):
-            found.setdefault(route.spec.model, route.name)
+            claims.setdefault(route.spec.model, []).append(route)
+        found = {
+            model: next(filter(self._serves, some), some[0]) if len(some) > 1 else some[0]
+            for model, some in claims.items()
+        }
+        winners = {model: route.name for model, route in found.items()}
         for broken in unreadable:
             head = self._head(broken.name)
-            if head is not None and not (head.table.model in found and self._head(found[head.table.model])):
-                found[head.table.model] = broken.name
-        return found
+            if head is not None and not (head.table.model in found and self._serves(found[head.table.model])):
+                winners[head.table.model] = broken.name
+        return winners
+
+    def _serves(self, route: Route) -> bool:
+        """Whether the route's last table is of the model that its spec names."""
+        head = self._head(route.name)
+        return head is not None and head.table.model == route.spec.model
 
     def _record_windows(self, route: Route, snapshot: TickSnapshot) -> None:
         head = self._store.head(route.name)

@@ -96,13 +96,17 @@ def report(
     ).to_json()
 
 
-def report_conflict(route: Route, winner: str, namespace: str) -> dict[str, object]:
-    """The status of a route whose model already belongs to an older route, `winner` of this namespace."""
+def report_conflict(route: Route, winner: str, namespace: str, *, older: bool = True) -> dict[str, object]:
+    """The status of a route whose model already belongs to another route, `winner` of this namespace.
+
+    That one is `older`, or it served the model before this route named it.
+    """
+    why = "is older and serves" if older else "already serves"
     return Status(
         route=route.name,
         observed_generation=route.generation,
         target=route.spec.target_ref,
-        waiting=f"{_named(winner, namespace, route)} is older and serves {route.spec.model!r}; delete one of the two",
+        waiting=f"{_named(winner, namespace, route)} {why} {route.spec.model!r}; delete one of the two",
         conditions=(conflict_condition(route, winner, namespace),),
     ).to_json()
 
@@ -294,7 +298,7 @@ def counted_condition(observation: Observation) -> Condition:
 
 
 def conflict_condition(route: Route, winner: str, namespace: str) -> Condition:
-    """Two routes for one model: the oldest serves it, in whichever namespace of the platform it is."""
+    """Two routes for one model: only one serves it, in whichever namespace of the platform it is."""
     message = f"{route.spec.model!r} belongs to {_named(winner, namespace, route)}"
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)
 

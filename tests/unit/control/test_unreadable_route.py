@@ -110,6 +110,13 @@ def test_a_younger_route_does_not_take_its_model(platform: Platform) -> None:
     assert conflict.message == "'wine' belongs to route 'wine'"
 
 
+def test_an_older_route_that_changes_its_model_does_not_take_it_either(platform: Platform) -> None:
+    platform.change(model="wine")
+    platform.settle(3)
+    assert platform.head.table.model == "iris"
+    assert "route 'wine' already serves 'wine'" in status_of(platform, "iris").waiting
+
+
 def test_it_goes_on_when_its_spec_can_be_read_again(platform: Platform) -> None:
     platform.tick(1)
     platform.store.delete_route("wine")

@@ -141,6 +141,19 @@ def test_the_younger_route_of_a_model_reports_the_conflict(platform: Platform) -
     assert "'iris' is older" in str((platform.store.status("iris-two") or {})["waiting"])
 
 
+def test_a_route_that_changes_its_model_cannot_take_one_that_a_younger_route_serves(platform: Platform) -> None:
+    platform.wait(1)
+    spec = platform.route.spec.model_copy(update={"model": "wine"})
+    platform.store.put_route("wine", spec, now=platform.now, actor="eve")
+    platform.settle(3)
+    platform.change(model="wine")
+    platform.settle(3)
+    served = {name: platform.store.head(name) for name in ("iris", "wine")}
+    assert {name: head.table.model for name, head in served.items() if head} == {"iris": "iris", "wine": "wine"}
+    waiting = str((platform.store.status("iris") or {})["waiting"])
+    assert waiting == "route 'wine' already serves 'wine'; delete one of the two"
+
+
 def test_a_broken_ledger_of_one_route_stops_no_other(platform: Platform) -> None:
     spec = platform.route.spec.model_copy(update={"model": "wine"})
     platform.store.put_route("wine", spec, now=platform.now, actor="ada")
