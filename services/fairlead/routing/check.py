@@ -42,16 +42,25 @@ def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknow
 def check_unread(missing: Collection[str], unread: Collection[str]) -> None:
     """Raises Refused if routes that gateways serve were never seen, while some namespaces could not be read.
 
-    They may be routes of these namespaces, whose models would get no requests any more.
+    They may be routes of these namespaces, whose models would get no requests any more, or those of another team.
     """
     if missing and unread:
         names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
         raise Refused(
-            f"gateways serve {names}, which no namespace that can be read has, and {', '.join(sorted(unread))} cannot "
+            f"gateways serve {names} as no namespace that can be read has it, and {', '.join(sorted(unread))} cannot "
             "be read: nothing is published, because these models would get no requests any more",
             hint="give the control plane its rights there: upgrade the platform's chart; or take the namespace out of "
             "`namespaces`, and its models are removed",
         )
+
+
+def seen_routes(known: Collection[str], revisions: Mapping[str, int], published: Mapping[str, int]) -> frozenset[str]:
+    """The routes that are `known` and those of a snapshot, without new ones that are behind what is published.
+
+    A ledger only grows: a lower revision is of another route of that name.
+    """
+    behind = {name for name, seq in revisions.items() if name not in known and seq < published.get(name, 0)}
+    return frozenset({*known, *revisions} - behind)
 
 
 def _dangling(snapshot: Snapshot) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from fairlead import errors
-from fairlead.routing.check import check_snapshot, check_succession, check_unread
+from fairlead.routing.check import check_snapshot, check_succession, check_unread, seen_routes
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisions, revisions_of
 from fairlead.routing.publish.publication import EncodedUpdate, Publication, Publications
@@ -92,8 +92,9 @@ class XdsPublisher:
         check_snapshot(snapshot)
         published = self._published_revisions(state)
         check_succession(published, snapshot, unknown=self._orphaned)
-        self._known |= snapshot.revisions.keys()
-        check_unread(published.keys() - self._known, self._unread())
+        unread = self._unread()
+        self._known = seen_routes(self._known, snapshot.revisions, published if unread else {})
+        check_unread(published.keys() - self._known, unread)
         desired = DesiredResources.of(snapshot, self._wanted[1] if self._wanted is not None else None)
         self._wanted = (snapshot, desired)
         self._state = set_desired(state, desired)

@@ -20,7 +20,7 @@ from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.window import Window
-from fairlead.store.kubernetes.route_names import RouteNames, route_names
+from fairlead.store.kubernetes.route_names import RouteNames, held_routes, route_names
 from fairlead.store.kubernetes.store import KubernetesStore
 
 _Named = TypeVar("_Named", Route, UnreadableRoute)
@@ -36,7 +36,7 @@ class KubernetesNamespaces:
     """The part of `store.base.Store` that a control plane uses, over stores of one namespace each. Thread-safe.
 
     The first store is that of the platform's own namespace. A namespace that was never listed has no routes here:
-    `unread` names it.
+    `unread` names it. Until it was, a route that lost its name before this process started does not get it back.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class KubernetesNamespaces:
         self._stores = {store.namespace: store for store in stores}
         self._log = log or logging.getLogger("fairlead.store")
         self._names: tuple[Mapping[str, object], RouteNames] = ({}, RouteNames({}))
+        self._decided: frozenset[tuple[str, str]] = frozenset()
+        """Namespace and name of routes that were followed, or displaced by a route that was read."""
         self._monotonic = monotonic
         self._refused: dict[str, tuple[str, float]] = {}
         self._said: dict[str, str] = {}
@@ -248,7 +250,10 @@ class KubernetesNamespaces:
         objects = {name: store.route_objects() for name, store in self._readable()}
         known, names = self._names
         if known.keys() != objects.keys() or any(known[name] is not one for name, one in objects.items()):
-            names = route_names(objects)
+            # Until all were read, the rival of a route may be where nobody can look.
+            held = held_routes(objects, self._decided) if len(objects) < len(self._stores) else frozenset()
+            names = route_names(objects, held)
+            self._decided |= {(namespace, name) for name, namespace in names.namespaces.items()} | {*names.displaced}
             self._names = (objects, names)
         return names
 

@@ -212,6 +212,54 @@ def test_a_namespace_that_was_never_listed_has_no_routes_and_is_unread(world: Wo
     assert not store.loaded
 
 
+def told(world: World, *, made: str = LATER) -> None:
+    """Team-b's iris, whose status says that another route has its name."""
+    world.route("team-b", made=made)
+    world.api.objects[ROUTES.plural, "team-b", "iris"]["status"] = {
+        "conditions": [{"type": "Conflict", "status": "True", "reason": "OtherRoute", "message": ""}]
+    }
+
+
+def started(world: World) -> KubernetesNamespaces:
+    """A control plane that starts without rights in team-a."""
+    stores = [world.stores["home"], world.stores["team-b"], KubernetesStore(world.api, "team-a", log=LOG)]
+    return KubernetesNamespaces(stores, log=LOG)
+
+
+def test_a_route_that_was_displaced_before_the_start_does_not_get_the_name_of_one_that_cannot_be_read(
+    world: World,
+) -> None:
+    told(world)
+    world.route("team-b", "churn")
+    store = started(world)
+    assert [one.name for one in store.routes()] == ["churn"]
+    assert store.displaced() == []
+    store.set_status("iris", {"route": "iris"})
+    assert world.api.get(ROUTES, "team-b", "iris")["status"]["conditions"]
+
+
+def test_it_gets_the_name_when_every_namespace_was_read_and_none_has_it(world: World) -> None:
+    told(world)
+    assert world.names() == [("team-b", "iris")]
+
+
+def test_a_route_that_lost_to_one_that_is_read_gets_the_name_when_that_one_is_deleted(world: World) -> None:
+    told(world)
+    world.route("home")
+    store = started(world)
+    assert [one.namespace for one in store.routes()] == ["home"]
+    assert [(one.namespace, winner) for one, winner in store.displaced()] == [("team-b", "home")]
+    del world.api.objects[ROUTES.plural, "home", "iris"]
+    assert [one.namespace for one in store.routes()] == ["team-b"]
+
+
+def test_a_route_that_lost_its_model_to_one_that_is_read_is_followed(world: World) -> None:
+    told(world)
+    world.route("home", "older")
+    world.api.objects[ROUTES.plural, "home", "older"]["spec"]["model"] = "iris"
+    assert [one.name for one in started(world).routes()] == ["iris", "older"]
+
+
 class Deleting(MemoryApi):
     """It notes which objects were deleted."""
 
