@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from fairlead import errors
 from fairlead.contracts.action import Outcome
@@ -218,7 +219,8 @@ class Engine:
         )
         self._store.set_status(broken.name, status)
         for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
-            self._store.finish_action(action.name, Outcome.REFUSED, message=message, route=broken.name)
+            with suppress(errors.Conflict):  # not the leader of that namespace yet: the next tick refuses it
+                self._store.finish_action(action.name, Outcome.REFUSED, message=message, route=broken.name)
 
     def _head(self, route: str) -> Revision | None:
         """The head; None also if it cannot be read."""

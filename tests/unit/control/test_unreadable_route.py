@@ -12,6 +12,7 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from fairlead import errors
 from fairlead.cli.commands import status as status_command
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
@@ -99,6 +100,24 @@ def test_requests_about_it_are_refused_with_the_reason(platform: Platform) -> No
     action = platform.store.action("a1")
     assert action.outcome is Outcome.REFUSED
     assert action.message.startswith("route 'wine' cannot be read")
+
+
+def test_requests_that_cannot_be_refused_now_stop_no_other_route(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Action(name="a1", route="wine", type=ActionType.ROLLBACK, actor="bob", created_at=platform.now)
+    platform.store.create_action(asked)
+
+    def not_leading(*_: object, **__: object) -> None:
+        raise errors.Conflict("this control plane does not lead there")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(platform.store, "finish_action", not_leading)
+        platform.release("1.1.0")
+        assert [one.route for one in platform.tick(1)] == ["iris"]
+    assert platform.store.action("a1").outcome is Outcome.PENDING
+    platform.tick(1)
+    assert platform.store.action("a1").outcome is Outcome.REFUSED
 
 
 def test_a_younger_route_does_not_take_its_model(platform: Platform) -> None:
