@@ -37,7 +37,7 @@ class EngineStore(Protocol):
     def instances(self) -> list[Instance]: ...  # noqa: D102
     def want(self, wanted: Sequence[Wanted]) -> None: ...  # noqa: D102
     def wanted(self) -> list[Wanted]: ...  # noqa: D102
-    def set_status(self, route: str, status: dict[str, object]) -> None: ...  # noqa: D102
+    def set_status(self, route: str, status: dict[str, object], *, namespace: str | None = None) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ class Engine:
 
         def write() -> None:
             try:
-                self._store.set_status(route.name, status)
+                self._store.set_status(route.name, status, namespace=route.namespace)
             except errors.Conflict:
                 return  # the next tick writes it
             except errors.Invalid as error:
@@ -206,7 +206,7 @@ class Engine:
 
     def _report_invalid(self, route: Route, error: errors.Invalid) -> None:
         status = report.report_unreadable(route.name, route.generation, error.message, target=route.spec.target_ref)
-        self._store.set_status(route.name, status)
+        self._store.set_status(route.name, status, namespace=route.namespace)
 
     def _report_unreadable(self, broken: UnreadableRoute, snapshot: TickSnapshot) -> None:
         """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
@@ -217,7 +217,7 @@ class Engine:
         status = report.report_unreadable(
             broken.name, broken.generation, message, head=head, gateways=snapshot.gateways, ready=ready
         )
-        self._store.set_status(broken.name, status)
+        self._store.set_status(broken.name, status, namespace=broken.namespace)
         for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
             with suppress(errors.Conflict):  # not the leader of that namespace yet: the next tick refuses it
                 self._store.finish_action(action.name, Outcome.REFUSED, message=message, route=broken.name)

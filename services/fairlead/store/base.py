@@ -165,8 +165,8 @@ class StatusStore(Protocol):
     `since` of a condition is kept from the status before, while the condition's `status` does not change.
     """
 
-    def set_status(self, route: str, status: dict[str, object]) -> None:
-        """Replace a route's status document."""
+    def set_status(self, route: str, status: dict[str, object], *, namespace: str | None = None) -> None:
+        """Replace a route's status document; nothing, if by now the route of this name is not one of `namespace`."""
         ...
 
     def status(self, route: str) -> dict[str, object] | None:

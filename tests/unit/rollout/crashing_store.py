@@ -86,8 +86,8 @@ class CrashingStore(SqliteStore):
         with self._crashing():
             super().want(wanted)
 
-    def set_status(self, route: str, status: dict[str, object]) -> None:
+    def set_status(self, route: str, status: dict[str, object], *, namespace: str | None = None) -> None:
         with self._crashing():
             for window in self._waiting.pop(route, ()):
                 super().add_window(route, window)
-            super().set_status(route, status)
+            super().set_status(route, status, namespace=namespace)

@@ -131,8 +131,9 @@ class KubernetesNamespaces:
     # ledger
 
     def append(self, revision: Revision) -> Revision:
-        """See `store.base.Ledger.append`."""
-        with self._writing(revision.route) as store:
+        """See `store.base.Ledger.append`. Also raises Conflict if the route of this name is now one of another
+        namespace."""
+        with self._writing(revision.route, revision.namespace) as store:
             return store.append(revision)
 
     def head(self, route: str) -> Revision | None:
@@ -223,17 +224,17 @@ class KubernetesNamespaces:
 
     def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
         """See `rollout.ports.Scales`."""
-        with self._writing(route.name) as store:
+        with self._writing(route.name, route.namespace) as store:
             store.scale(route, wanted)
 
     # statuses
 
-    def set_status(self, route: str, status: dict[str, object]) -> None:
+    def set_status(self, route: str, status: dict[str, object], *, namespace: str | None = None) -> None:
         """See `store.base.StatusStore.set_status`."""
-        namespace = self._route_names().namespaces.get(route)
-        if namespace is not None:  # else the route was deleted
-            with self._kept_here(namespace):
-                self._stores[namespace].set_status(route, status)
+        found = self._route_names().namespaces.get(route)
+        if found is not None and namespace in (None, found):  # else the route was deleted
+            with self._kept_here(found):
+                self._stores[found].set_status(route, status)
 
     def status(self, route: str) -> dict[str, object] | None:
         """See `store.base.StatusStore.status`."""
@@ -276,9 +277,16 @@ class KubernetesNamespaces:
             raise errors.Invalid(f"the ledger of {route!r} cannot be read: {refused.message}") from refused
 
     @contextmanager
-    def _writing(self, route: str) -> Iterator[KubernetesStore]:
-        """A write. Raises Conflict if the API server refuses it: the next tick tries again, and other routes go on."""
+    def _writing(self, route: str, namespace: str | None = None) -> Iterator[KubernetesStore]:
+        """A write. Raises Conflict if the API server refuses it: the next tick tries again, and other routes go on.
+
+        So it does if the route was one of `namespace`, and by now one of another namespace has its name.
+        """
         store = self._of(route)
+        if namespace not in (None, store.namespace):
+            raise errors.Conflict(
+                f"route {route!r} of namespace {namespace} was deleted; {store.namespace} has its name"
+            )
         try:
             yield store
         except errors.Refused as refused:

@@ -18,9 +18,9 @@ _ELSEWHERE = ("analysis", "checkpoint", "fence")
 class KubernetesStatuses(KubernetesWindows):
     """`store.base.StatusStore`. A status and the windows that are waiting for it are written in one request."""
 
-    def set_status(self, route: str, status: dict[str, object]) -> None:
+    def set_status(self, route: str, status: dict[str, object], *, namespace: str | None = None) -> None:
         """Replace a route's status document. Nothing is written if it is the same, or if the route was deleted."""
-        if self._session.objects.get(ROUTES, route) is None:
+        if namespace not in (None, self._session.namespace) or self._session.objects.get(ROUTES, route) is None:
             return
         head = self._head_seq(route)
         windows = self._waiting(route, head)

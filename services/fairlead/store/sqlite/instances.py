@@ -58,7 +58,13 @@ class SqliteStatuses:
 
     _database: Database
 
-    def set_status(self, route: str, status: dict[str, object]) -> None:
+    def set_status(
+        self,
+        route: str,
+        status: dict[str, object],
+        *,
+        namespace: str | None = None,  # noqa: ARG002 - there is one
+    ) -> None:
         """Replace a route's status document. Nothing is written, and the change token stays, if it is the same."""
         with self._database.writing(durable=False) as connection:
             document = json.dumps(with_times(status, self.status(route)), sort_keys=True, default=str)

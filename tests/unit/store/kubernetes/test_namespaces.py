@@ -12,6 +12,7 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.instance import Wanted
+from fairlead.contracts.revision import Revision
 from fairlead.control.displaced import TellingEngine
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.kinds import ACTIONS, DEPLOYMENTS, ROUTES, Kind, Object
@@ -40,6 +41,11 @@ class World:
 
     def names(self) -> list[tuple[str, str]]:
         return [(route.namespace, route.name) for route in self.store.routes()]
+
+
+def first() -> Revision:
+    """The first revision of team-a's iris."""
+    return successor(None).model_copy(update={"namespace": "team-a"})
 
 
 @pytest.fixture
@@ -134,7 +140,7 @@ def test_every_name_has_one_namespace_and_nobody_older_is_displaced(routes: dict
 
 def test_what_is_written_of_a_route_is_written_in_its_namespace(world: World) -> None:
     world.route("team-a")
-    world.store.append(successor(None))
+    world.store.append(first())
     world.store.set_status("iris", {"route": "iris", "observedGeneration": 1})
     world.store.add_window("iris", a_window(1))
     plurals = {(namespace, plural) for plural, namespace, _ in world.api.objects}
@@ -143,6 +149,17 @@ def test_what_is_written_of_a_route_is_written_in_its_namespace(world: World) ->
     head = world.store.head("iris")
     assert head is not None
     assert (head.seq, world.stores["home"].head("iris")) == (1, None)
+
+
+def test_what_was_decided_about_a_deleted_route_is_not_written_where_another_has_its_name(world: World) -> None:
+    world.route("team-b")
+    world.store.set_status("iris", {"route": "iris", "observedGeneration": 7}, namespace="team-a")
+    route = world.store.route("iris").model_copy(update={"namespace": "team-a"})
+    for write in (lambda: world.store.append(first()), lambda: world.store.scale(route, [])):
+        with pytest.raises(errors.Conflict, match="of namespace team-a was deleted; team-b has its name"):
+            write()
+    assert world.store.head("iris") is None
+    assert "status" not in world.api.get(ROUTES, "team-b", "iris")
 
 
 def test_actions_of_one_name_in_two_namespaces_are_finished_each_by_its_route(world: World) -> None:
@@ -168,7 +185,7 @@ def test_a_namespace_that_refuses_writes_stops_no_other_and_is_named_with_what_t
     world.route("team-b", "churn")
     world.api.refuses |= {("patch", "team-a"), ("create", "team-a")}
     with pytest.raises(errors.Conflict):
-        world.store.append(successor(None))
+        world.store.append(first())
     for route in ("iris", "churn"):
         world.store.set_status(route, {"route": route, "observedGeneration": 1})
     assert world.api.get(ROUTES, "team-b", "churn")["status"]["observedGeneration"] == 1
@@ -191,7 +208,7 @@ def test_a_problem_of_a_namespace_is_logged_once(world: World, caplog: pytest.Lo
 
 def test_a_ledger_that_may_not_be_read_is_a_problem_of_its_route_only(world: World) -> None:
     world.route("team-a")
-    world.store.append(successor(None))
+    world.store.append(first())
     fresh = KubernetesNamespaces([KubernetesStore.direct(world.api, name) for name in world.stores])
     world.api.refuses.add(("get", "team-a"))
     with pytest.raises(errors.Invalid, match="the ledger of 'iris' cannot be read: API server: you may not get"):
@@ -275,7 +292,7 @@ def test_a_namespace_that_nobody_decided_about_keeps_its_versions(world: World) 
     api = world.api = Deleting()
     stores = [KubernetesStore.direct(api, name) for name in ("home", "team-a")]
     world.api.put(ROUTES, "team-a", "iris", {"spec": a_spec().model_dump(mode="json", by_alias=True)})
-    stores[1].append(successor(None))
+    stores[1].append(first())
     own = [{"kind": "ModelRoute", "uid": "team-a/modelroutes/iris"}]
     old = {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: "0.9.0", labels.IDENTITY: "0123456789"}
     api.put(DEPLOYMENTS, "team-a", "iris-0123456789", {"metadata": {"labels": old, "ownerReferences": own}})
