@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from fairlead.contracts.base import Document
 from fairlead.contracts.revision import Phase, Revision, Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute, VersionRef
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus, WantedInstances
 from fairlead.contracts.window import Counts, Failures, VersionCounts, VersionFailures, Window
 from fairlead.rollout.analysis.counts import EARLY_GAP
@@ -96,18 +96,24 @@ def report(
     ).to_json()
 
 
-def report_conflict(route: Route, winner: str, namespace: str, *, older: bool = True) -> dict[str, object]:
+def report_conflict(
+    route: Route | UnreadableRoute, winner: str, namespace: str, *, older: bool = True
+) -> dict[str, object]:
     """The status of a route whose model already belongs to another route, `winner` of this namespace.
 
-    That one is `older`, or it served the model before this route named it.
+    That one is `older`, or it served the model before this route named it. Where the spec cannot be read, the name
+    stands for the model.
     """
-    why = "is older and serves" if older else "already serves"
+    read = route if isinstance(route, Route) else None
+    model = read.spec.model if read is not None else route.name
+    named = f"route {winner!r}" + (f" of namespace {namespace!r}" if namespace != route.namespace else "")
+    why = f"{named} {'is older and' if older else 'already'} serves {model!r}; delete one of the two"
     return Status(
         route=route.name,
         observed_generation=route.generation,
-        target=route.spec.target_ref,
-        waiting=f"{_named(winner, namespace, route)} {why} {route.spec.model!r}; delete one of the two",
-        conditions=(conflict_condition(route, winner, namespace),),
+        target=read.spec.target_ref if read is not None else None,
+        waiting=f"{route.message}; and {why}" if isinstance(route, UnreadableRoute) else why,
+        conditions=(conflict_condition(model, named),),
     ).to_json()
 
 
@@ -297,14 +303,10 @@ def counted_condition(observation: Observation) -> Condition:
     )
 
 
-def conflict_condition(route: Route, winner: str, namespace: str) -> Condition:
+def conflict_condition(model: str, winner: str) -> Condition:
     """Two routes for one model: only one serves it, in whichever namespace of the platform it is."""
-    message = f"{route.spec.model!r} belongs to {_named(winner, namespace, route)}"
+    message = f"{model!r} belongs to {winner}"
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)
-
-
-def _named(winner: str, namespace: str, loser: Route) -> str:
-    return f"route {winner!r}" + (f" of namespace {namespace!r}" if namespace != loser.namespace else "")
 
 
 def _before_the_first(

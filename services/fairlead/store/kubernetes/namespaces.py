@@ -102,18 +102,17 @@ class KubernetesNamespaces:
         """All others that are followed, by name."""
         return self._followed(lambda store: store.unreadable_routes())
 
-    def displaced(self) -> list[tuple[Route, str]]:
+    def displaced(self) -> list[tuple[Route | UnreadableRoute, str]]:
         """The routes that are not followed, because a route of the same name in another namespace is older: its
         namespace."""
         names = self._route_names()
-        found: list[tuple[Route, str]] = []
-        for namespace, name in names.displaced:
-            route = next((one for one in self._stores[namespace].routes() if one.name == name), None)
-            if route is not None:
-                found.append((route, names.namespaces[name]))
-        return found
+        known: dict[tuple[str, str], Route | UnreadableRoute] = {}
+        for namespace in {namespace for namespace, _ in names.displaced}:
+            store = self._stores[namespace]
+            known |= {(namespace, one.name): one for one in (*store.routes(), *store.unreadable_routes())}
+        return [(known[one], names.namespaces[one[1]]) for one in names.displaced if one in known]
 
-    def report_displaced(self, route: Route, status: dict[str, object], message: str) -> None:
+    def report_displaced(self, route: Route | UnreadableRoute, status: dict[str, object], message: str) -> None:
         """Write the status of a route that is not followed, and refuse what people ask of it."""
         with self._kept_here(route.namespace):
             store = self._stores[route.namespace]
@@ -305,7 +304,11 @@ class KubernetesNamespaces:
                 raise
 
     def _note(self, namespace: str, refused: errors.Refused) -> None:
-        self._refused[namespace] = (f"not everything can be written there: {refused.message}", self._monotonic())
+        now, known = self._monotonic(), self._refused.get(namespace)
+        # The message names one object of perhaps many: the first one stays, so that it is logged once.
+        stays = known is not None and now < known[1] + REFUSED_FOR_S
+        why = known[0] if known is not None and stays else f"not everything can be written there: {refused.message}"
+        self._refused[namespace] = (why, now)
 
     def _log_problems(self) -> None:
         found = self.problems()

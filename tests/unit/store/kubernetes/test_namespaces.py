@@ -30,8 +30,8 @@ LOG = logging.getLogger("test.namespaces")
 class World:
     """A platform in `home` that serves team-a and team-b, and what its API server has."""
 
-    def __init__(self, *further: str) -> None:
-        self.api, self.now = MemoryApi(), 1000.0
+    def __init__(self, *further: str, api: MemoryApi | None = None) -> None:
+        self.api, self.now = api or MemoryApi(), 1000.0
         self.stores = {name: KubernetesStore.direct(self.api, name) for name in ("home", *further)}
         self.store = KubernetesNamespaces(list(self.stores.values()), log=LOG, monotonic=lambda: self.now)
 
@@ -95,6 +95,51 @@ def test_a_route_whose_name_another_namespace_has_gets_a_condition_and_its_actio
     action = world.stores["team-a"].action("pause-1")
     assert (action.outcome, action.message) == (Outcome.REFUSED, said)
     assert "status" not in world.api.get(ROUTES, "team-b", "iris")
+
+
+def test_a_displaced_route_that_cannot_be_read_is_told_too(world: World) -> None:
+    world.route("team-a", made=LATER)
+    world.route("team-b")
+    world.api.objects[ROUTES.plural, "team-a", "iris"]["spec"]["target"] = 7
+    TellingEngine(IdleEngine(), world.store).tick(lambda: None)
+    status = world.api.get(ROUTES, "team-a", "iris")["status"]
+    assert status["waiting"].startswith("route 'iris' cannot be read: target: ")
+    assert status["waiting"].endswith(
+        "; and route 'iris' of namespace 'team-b' is older and serves 'iris'; delete one of the two"
+    )
+    assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Conflict", "True")]
+
+
+class Naming(MemoryApi):
+    """It refuses statuses of team-a, each with the name of the object."""
+
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, part: str = "") -> Object:
+        if namespace == "team-a":
+            raise errors.Refused(f"you may not patch {name}")
+        return super().patch(kind, namespace, name, body, part=part)
+
+
+class Strict(MemoryApi):
+    """It takes no status of team-a's iris."""
+
+    def __init__(self, error: errors.FairleadError) -> None:
+        super().__init__()
+        self._error = error
+
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, part: str = "") -> Object:
+        if (namespace, name) == ("team-a", "iris"):
+            raise self._error
+        return super().patch(kind, namespace, name, body, part=part)
+
+
+@pytest.mark.parametrize("error", [errors.Invalid("no"), errors.NotFound("no"), errors.Conflict("no")])
+def test_a_displaced_route_whose_status_is_not_taken_stops_no_other(error: errors.FairleadError) -> None:
+    world = World("team-a", "team-b", api=Strict(error))
+    for name in ("iris", "wine"):
+        world.route("team-a", name, made=LATER)
+        world.route("team-b", name)
+    TellingEngine(IdleEngine(), world.store).tick(lambda: None)
+    assert "is older" in world.api.get(ROUTES, "team-a", "wine")["status"]["waiting"]
 
 
 def test_when_the_oldest_is_gone_the_next_has_the_name(world: World) -> None:
@@ -197,13 +242,26 @@ def test_a_namespace_that_refuses_writes_stops_no_other_and_is_named_with_what_t
     assert world.store.problems() == {}
 
 
-def test_a_problem_of_a_namespace_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.route("team-a")
-    world.api.refuses.add(("patch", "team-a"))
+def test_a_problem_of_a_namespace_is_logged_once_however_many_objects_it_concerns(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("iris", "wine"):
+        world.route("team-a", name)
+    api = Naming()
+    api.objects, world.store = (
+        world.api.objects,
+        KubernetesNamespaces(
+            [KubernetesStore.direct(api, name) for name in ("home", "team-a")], log=LOG, monotonic=lambda: world.now
+        ),
+    )
     for _ in range(3):
-        world.store.set_status("iris", {"route": "iris", "observedGeneration": 1})
-        world.store.change_token()
-    assert [one.message.partition(":")[0] for one in caplog.records] == ["namespace team-a"]
+        world.now += REFUSED_FOR_S / 2
+        for name in ("iris", "wine"):
+            world.store.set_status(name, {"route": name, "observedGeneration": 1})
+            world.store.change_token()
+    assert [one.message.partition("; ")[0] for one in caplog.records] == [
+        "namespace team-a: not everything can be written there: you may not patch iris"
+    ]
 
 
 def test_a_ledger_that_may_not_be_read_is_a_problem_of_its_route_only(world: World) -> None:
