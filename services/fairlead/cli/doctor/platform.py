@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import fairlead
-from fairlead.cli.doctor.finding import Check, Finding, problem, warning
-from fairlead.cli.doctor.kinds import SERVICES
+from fairlead.cli.doctor.finding import Check, Finding, NotChecked, problem, warning
+from fairlead.cli.doctor.kinds import ACCOUNTS, SERVICES
 from fairlead.cli.doctor.seen import (
     OURS,
     Seen,
@@ -31,7 +32,8 @@ def one_platform(seen: Seen) -> Iterator[Finding]:
     """One control plane, of one release."""
     found = of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE)
     where = f"in namespace {seen.namespace}"
-    if not found and not _from_elsewhere(seen):
+    others = _from_elsewhere(seen)
+    if not found and not others:
         yield problem(
             f"no control plane is installed {where}, and none of another namespace serves it",
             "nothing configures gateways, and no route gets a status",
@@ -39,8 +41,15 @@ def one_platform(seen: Seen) -> Iterator[Finding]:
             "or list the namespace in `namespaces` of the platform that should serve it; or name the namespace that "
             "has it: --namespace NAME",
         )
-    if found and (others := _from_elsewhere(seen)):
-        names = ", ".join(map(_platform_of, others))
+    if not found and len(others) > 1:
+        names = ", ".join(f"{release} of namespace {platform}" for platform, release in others)
+        yield problem(
+            f"{len(others)} platforms serve namespace {seen.namespace}: {names}",
+            "the admission policies let none of them write here",
+            "keep one: take the namespace out of `namespaces` of the others",
+        )
+    if found and others:
+        names = ", ".join(dict.fromkeys(platform for platform, _ in others))
         yield problem(
             f"namespace {seen.namespace} has a platform, and that of namespace {names} serves it too",
             "each writes the ledger and the status of every route here, and neither can work",
@@ -62,32 +71,39 @@ def one_platform(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def _from_elsewhere(seen: Seen) -> list[Object]:
-    """The Leases of platforms of other namespaces that serve this one."""
-    return [one for one in seen.list(LEASES, LEADERS) if _platform_of(one)]
+def _from_elsewhere(seen: Seen) -> list[tuple[str, str]]:
+    """Namespace and release of each platform of another namespace that serves this one.
+
+    Their charts create an account here; only a platform that may write here has a Lease.
+    """
+    found = list(seen.list(LEASES, LEADERS))
+    with suppress(NotChecked):  # who may not list accounts still sees the Leases
+        found += of_component(seen.list(ACCOUNTS, OURS), labels.COMPONENT_CONTROL_PLANE)
+    return sorted({(_platform_of(one), label(one, labels.INSTANCE)) for one in found if _platform_of(one)})
 
 
-def _platform_of(lease: Object) -> str:
-    return label(lease, labels.PLATFORM)
+def _platform_of(one: Object) -> str:
+    return label(one, labels.PLATFORM)
 
 
 def leader(seen: Seen) -> Iterator[Finding]:
     """One Lease, renewed a moment ago by the API server's clock, which also tells the clock of its writer."""
     parts = of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE)
     leases = seen.list(LEASES, LEADERS)
-    for one in leases if not parts else ():
+    for one in leases:
         if platform := _platform_of(one):
             yield from _of_lease(seen, one, label(one, labels.INSTANCE) + "-control-plane", platform)
     if not any(ready(one) for one in parts):
         return  # it is not installed or not ready, and other checks say so
-    if not leases:
+    if all(_platform_of(one) for one in leases):
         yield problem(
             "no control plane has ever led here",
             "no route gets a status, and no rollout begins",
             f"read why: kubectl logs deployment/{name_of(parts[0])} --namespace {seen.namespace}",
         )
     for one in leases:
-        yield from _of_lease(seen, one, name_of(parts[0]), seen.namespace)
+        if not _platform_of(one):
+            yield from _of_lease(seen, one, name_of(parts[0]), seen.namespace)
 
 
 def _of_lease(seen: Seen, lease: Object, part: str, platform: str) -> Iterator[Finding]:

@@ -317,8 +317,8 @@ def test_a_further_namespace_that_the_control_plane_may_not_read_is_one_line() -
     assert said_by(cluster, FURTHER) == [said.format("team-b"), said.format("absent")]
 
 
-def a_lease(platform: str = "") -> Object:
-    metadata: Object = {"name": "l", "creationTimestamp": NOW.isoformat(), "labels": {labels.INSTANCE: "fairlead"}}
+def a_lease(platform: str = "", release: str = "fairlead") -> Object:
+    metadata: Object = {"name": "l", "creationTimestamp": NOW.isoformat(), "labels": {labels.INSTANCE: release}}
     metadata["labels"] |= {labels.PLATFORM: platform} if platform else {}
     return {"metadata": metadata, "spec": {"holderIdentity": "pod-0", "renewTime": NOW.isoformat()}}
 
@@ -340,4 +340,34 @@ def test_a_namespace_with_a_platform_of_its_own_and_another_ones_is_a_problem() 
     cluster = FakeCluster(deployments=[a_control_plane("")], leases=[a_lease("serving")])
     assert said_by(cluster, ONE_PLATFORM) == [
         "problem: namespace prod has a platform, and that of namespace serving serves it too"
+    ]
+
+
+def an_account(platform: str) -> Object:
+    names = {labels.INSTANCE: "fairlead", labels.PLATFORM: platform}
+    return {"metadata": {"name": "a", "labels": {**names, labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE}}}
+
+
+def test_two_platforms_that_list_a_namespace_are_a_problem_also_before_one_has_a_lease() -> None:
+    accounts = [an_account("serving"), an_account("other")]
+    cluster = FakeCluster(deployments=[], leases=[a_lease("serving")], serviceaccounts=accounts)
+    assert said_by(cluster, ONE_PLATFORM) == [
+        "problem: 2 platforms serve namespace prod: fairlead of namespace other, fairlead of namespace serving"
+    ]
+
+
+def test_who_may_not_list_accounts_is_told_what_the_leases_say() -> None:
+    leases = [a_lease("serving"), a_lease("serving", "second")]
+    said = "problem: 2 platforms serve namespace prod: fairlead of namespace serving, second of namespace serving"
+    assert said_by(FakeCluster("serviceaccounts", deployments=[], leases=leases), ONE_PLATFORM) == [said]
+
+
+def test_the_lease_of_another_ones_platform_is_told_with_that_ones_pod_also_beside_a_platform_here() -> None:
+    here = {**a_control_plane(""), "status": {"readyReplicas": 1}}
+    here["metadata"]["name"] = "mine-control-plane"
+    cluster = FakeCluster(deployments=[here], leases=[a_lease("serving", "theirs")])
+    cluster.server_time = NOW + timedelta(minutes=2)
+    assert [one.do for one in found_by(cluster, LEADER)] == [
+        "read why: kubectl logs deployment/theirs-control-plane --namespace serving",
+        "read why: kubectl logs deployment/mine-control-plane --namespace prod",
     ]
