@@ -181,3 +181,9 @@ def test_the_notes_name_every_namespace() -> None:
     assert "serves the models of namespace serving, and of team-a, team-b." in notes(
         "platform", values, "--namespace", "serving"
     )
+
+
+def test_a_platform_in_kube_system_can_serve_no_further_namespace() -> None:
+    with pytest.raises(HelmFailed, match="a platform in kube-system can serve no further namespace"):
+        render("platform", {"namespaces": [{"name": "team-a"}]}, namespace="kube-system")
+    assert render("platform", {}, namespace="kube-system").of("Deployment")

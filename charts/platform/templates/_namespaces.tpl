@@ -24,6 +24,24 @@ spec:
 {{- end }}
 
 {{/*
+Fails if a further namespace has an account of the control plane of another platform: (list $ namespace). The policies of
+charts/crds read every such account, and would let neither platform write there. Nothing is known without a cluster.
+*/}}
+{{- define "platform.noOther" -}}
+{{- $root := index . 0 -}}
+{{- $namespace := index . 1 -}}
+{{- range (lookup "v1" "ServiceAccount" $namespace "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- if and (eq (get $labels "app.kubernetes.io/part-of") "fairlead") (eq (get $labels "app.kubernetes.io/component") "control-plane") -}}
+{{- $platform := get $labels "fairlead.dev/platform" -}}
+{{- if or (ne $platform $root.Release.Namespace) (ne (get $labels "app.kubernetes.io/instance") $root.Release.Name) -}}
+{{- fail (printf "namespaces: %s has the control plane of another platform, release %s of namespace %s: with both, neither could write there; uninstall that one or take the namespace out of its list, or take it out of this one" $namespace (get $labels "app.kubernetes.io/instance") ($platform | default $namespace)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
 A Role for people and its binding: (dict "root" $ "role" part "rules" list "subjects" list), with "namespace" if it is a
 further one.
 */}}

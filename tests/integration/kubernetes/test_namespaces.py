@@ -28,8 +28,9 @@ from fairlead.store.kubernetes.namespace_lease import NamespaceLease
 from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
 from integration.kubernetes.engine_harness import EngineHarness
 from integration.kubernetes.versions import make_slice, make_version
+from support.cluster.kubectl import CommandFailed
 from support.cluster.lifecycle import Cluster
-from support.helm import render
+from support.helm import CHARTS, render
 from support.processes import wait_until
 
 LOG = logging.getLogger("test.namespaces")
@@ -318,3 +319,27 @@ def test_the_lease_of_a_further_namespace_goes_with_the_charts_account(
     name = labels.served_name(RELEASE, names.home)
     api.request("DELETE", f"/api/v1/namespaces/{names.b}/serviceaccounts/{name}")
     wait_until(lambda: name not in {one["metadata"]["name"] for one in api.list(LEASES, names.b)[0]}, "it is gone")
+
+
+def test_helm_refuses_to_list_a_namespace_that_has_another_platform(api: Api, prepared: Cluster, names: Names) -> None:
+    def rendered(release: str, home: str, namespace: str) -> str:
+        value = f"namespaces[0].name={namespace}"
+        where = ("--namespace", home, "--set", value, "--dry-run=server")
+        return prepared.client().helm("template", release, str(CHARTS / "platform"), *where)
+
+    found = render("platform", {"namespaces": [{"name": names.a}]}, release=RELEASE, namespace=names.home)
+    written = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": names.home}
+    accounts = [
+        {**one, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **written}}}
+        for one in found.of("ServiceAccount")
+        if "control-plane" in (metadata := one["metadata"])["name"]
+    ]
+    grant(api, accounts)
+    assert names.a in rendered(RELEASE, names.home, names.a)  # its own account is no obstacle
+    for release, home, namespace, said in (
+        ("second", names.home, names.a, f"release {RELEASE} of namespace {names.home}"),
+        (RELEASE, names.b, names.a, f"release {RELEASE} of namespace {names.home}"),
+        (RELEASE, names.b, names.home, f"release {RELEASE} of namespace {names.home}"),
+    ):
+        with pytest.raises(CommandFailed, match=f"namespaces: {namespace} has the control plane of another .*{said}"):
+            rendered(release, home, namespace)
