@@ -31,7 +31,8 @@ class Leader(Protocol):
 class NamespaceLease(Lease):
     """One replica's use of the Lease of one more namespace; a `session.Fence`.
 
-    Transitions are counted in each namespace: so a namespace that had another platform before goes on above its number.
+    Transitions are counted in each namespace: so a namespace that had another platform before goes on above its number,
+    which routes have seen, or a Lease that it left: the policy compares revisions with every Lease of the namespace.
     """
 
     def __init__(
@@ -50,13 +51,15 @@ class NamespaceLease(Lease):
         self._leader, self._namespace = leader, namespace
         self._name = labels.served_name(release, platform)
         self._others: dict[str, tuple[object, float]] = {}
+        self._highest = 0
+        """The transition of the other Leases here, when they were listed."""
         super().__init__(
             api,
             namespace,
             self._name,
             leader.identity,
             log=log,
-            floor=floor,
+            floor=lambda: max(floor(), self._highest),
             owners=self._account,
             more_labels={labels.INSTANCE: release, labels.PLATFORM: platform},
             monotonic=monotonic,
@@ -87,8 +90,10 @@ class NamespaceLease(Lease):
 
         One that is seen for the first time may be a left one: it counts until its time is over, by our own clock.
         """
-        now, found = self._monotonic(), self._api.list(LEASES, self._namespace, LEADERS)[0]
-        others = {name_of(one): one for one in found if name_of(one) != self._name and _holder(one)}
+        now, listed = self._monotonic(), self._api.list(LEASES, self._namespace, LEADERS)[0]
+        found = {name_of(one): one for one in listed if name_of(one) != self._name}
+        self._highest = max((int(_spec(one).get("leaseTransitions") or 0) for one in found.values()), default=0)
+        others = {name: one for name, one in found.items() if _spec(one).get("holderIdentity")}
         for name, one in others.items():
             version = one["metadata"]["resourceVersion"]
             if name not in self._others or self._others[name][0] != version:
@@ -104,5 +109,5 @@ class NamespaceLease(Lease):
         return ({"apiVersion": "v1", "kind": "ServiceAccount", "name": metadata["name"], "uid": metadata["uid"]},)
 
 
-def _holder(lease: Object) -> str:
-    return str((lease.get("spec") or {}).get("holderIdentity") or "")
+def _spec(lease: Object) -> Object:
+    return lease.get("spec") or {}

@@ -445,3 +445,11 @@ def test_the_lease_that_an_uninstalled_platform_left_is_no_obstacle() -> None:
         lease.attempt()
     now[0] += 20
     assert lease.attempt()
+
+
+def test_the_lease_goes_on_above_those_that_other_platforms_left_here() -> None:
+    api, leader = MemoryApi(), Leading()
+    api.put(LEASES, "team-a", "fairlead-control-plane", {"spec": {"holderIdentity": "", "leaseTransitions": 40}})
+    lease = a_lease(api, leader, floor=7)
+    assert lease.attempt()
+    assert lease.token() == 41
