@@ -94,10 +94,14 @@ class Lease:
         self._competing.start()
 
     def stop(self) -> None:
-        """Stop the thread and release the lease, so that the next leader need not wait until it expires."""
+        """Stop the thread and release the lease, so that the next leader need not wait until it expires.
+
+        One that could not be renewed for long is left to expire: the API server would probably not answer now either.
+        """
         self._competing.stop()
-        if self._held is not None:
+        if self.leads():
             self._release()
+        self._held = None
 
     def attempt(self) -> bool:
         """Try once to take or renew the lease. Returns whether this process leads; raises the API server's errors."""
