@@ -109,7 +109,8 @@ class KubernetesNamespaces:
         known: dict[tuple[str, str], Route | UnreadableRoute] = {}
         for namespace in {namespace for namespace, _ in names.displaced}:
             store = self._stores[namespace]
-            known |= {(namespace, one.name): one for one in (*store.routes(), *store.unreadable_routes())}
+            known |= {(namespace, one.name): one for one in store.routes()}
+            known |= {(namespace, one.name): one for one in store.unreadable_routes()}
         return [(known[one], names.namespaces[one[1]]) for one in names.displaced if one in known]
 
     def report_displaced(self, route: Route | UnreadableRoute, status: dict[str, object], message: str) -> None:
