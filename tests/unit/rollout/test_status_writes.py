@@ -71,7 +71,7 @@ def test_an_action_in_the_middle_of_a_tick_finds_the_windows_that_its_status_sto
 def test_a_status_that_another_writer_overtook_is_written_at_the_next_tick(
     platform: Platform, late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overtaken(route: str, status: dict[str, object]) -> None:
+    def overtaken(route: str, status: dict[str, object], *, namespace: str) -> None:
         raise errors.Conflict("another writer was faster")
 
     with monkeypatch.context() as patched:
@@ -84,7 +84,7 @@ def test_a_status_that_another_writer_overtook_is_written_at_the_next_tick(
 def test_a_store_that_cannot_be_written_fails_the_tick_once_and_not_the_next_one(
     platform: Platform, late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unavailable(route: str, status: dict[str, object]) -> None:
+    def unavailable(route: str, status: dict[str, object], *, namespace: str) -> None:
         raise errors.Unavailable("the API server does not answer")
 
     with monkeypatch.context() as patched:
