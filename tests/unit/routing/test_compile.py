@@ -233,7 +233,7 @@ def test_a_request_costs_as_many_tokens_as_there_are_gateways_but_no_more_than_a
     gateways: int, burst: int, cost: str, retry: str
 ) -> None:
     access = Access.model_validate({"clients": {"shop": {"limit": {"rate": 0.5, "burst": burst}}}})
-    known = known_clients(Guard(access, gateways=gateways))["filter_metadata"][FILTER]
+    known = known_clients(Guard(access, gateways=gateways))[FILTER]
     assert known["client:shop"] == {"cost": cost, "retry": retry}
 
 
