@@ -33,7 +33,7 @@ from support.monitoring.situations import (
 TITLE = "dashboards: every panel of all six in four situations of a real platform, and a picture of each"
 PLANS: Mapping[proof.Size, Plan] = {
     "full": Plan(calm_s=15, good_s=25, after_s=20, step_s=10, rate=12, more=25),
-    "reduced": Plan(calm_s=4, good_s=6, after_s=4, step_s=4, rate=12, more=25),
+    "reduced": Plan(calm_s=4, good_s=6, after_s=4, step_s=9, rate=12, more=25),
 }
 ALL = ".*"
 MAX_BYTES = 150_000
