@@ -12,6 +12,8 @@ _PER_SECOND = re.compile(r"\b(?:rate|irate)\(")
 _SHOWN = {
     "requests": "short",
     "requests/s": "reqps",
+    "rows/s": "rowsps",
+    "labels/s": "cps",
     "seconds": "s",
     "milliseconds": "ms",
     "bytes": "bytes",
