@@ -26,6 +26,8 @@ from support.exporter import exporting
 from support.prometheus import Prometheus, running_prometheus, static
 
 PODS = frozenset({0, 1})
+OWN = "own_load"
+"""A series that no recording rule sums: for queries of a user's own."""
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Reported:
     in_flight: Callable[[], float] = lambda: 0.0
     scraped: frozenset[int] = PODS
     """The pods that can be scraped: the part of the others is missing."""
+    own: frozenset[int] = frozenset({0})
+    """The pods that report OWN."""
     wanted: int | None = None
     """What the control plane says that the rollout wants; None: it cannot be scraped."""
 
@@ -46,6 +50,8 @@ class Reported:
             # No request ends: the quantile of such a histogram is NaN.
             for bound in (*SECONDS, "+Inf"):
                 yield f'{MODEL_REQUEST_SECONDS.name}_bucket{{{labels},protocol="predict",le="{bound}"}} 0'
+        if pod in self.own:
+            yield f'{OWN}{{model="{model}"}} 0'
         if pod == 0 and self.wanted is not None:
             yield f'{CONTROL_WANTED.name}{{{labels},identity="{model}"}} {self.wanted}'
 
@@ -58,6 +64,11 @@ class Simulated:
     scrapes: Sequence[dict[str, Any]]
     models: dict[str, Reported] = field(default_factory=dict)
     samples: dict[str, Samples] = field(default_factory=dict)
+
+    def conditions(self, model: str) -> dict[str, str]:
+        """The conditions of a model's ScaledObject."""
+        (found,) = self.kube.get("scaledobjects", "", "--selector", f"fairlead.dev/model={model}")["items"]
+        return {one["type"]: one["status"] for one in found["status"].get("conditions") or ()}
 
 
 @contextmanager
@@ -100,7 +111,9 @@ def deployed(world: Simulated, folder: Path, models: Mapping[str, tuple[str, Map
             path.write_text(json.dumps(values(prometheus, {"wanted": False, **autoscaling})))
             world.kube.helm("install", name, str(CHARTS / "model"), "--values", str(path))
             stack.callback(world.models.pop, name)
-        stack.callback(world.kube, "delete", "hpa", "--all")
+        with_hpa = all(autoscaling.get("kind") == "hpa" for _, autoscaling in models.values())
+        # While KEDA can remove their finalizers.
+        stack.callback(world.kube, "delete", "hpa" if with_hpa else "scaledobjects", "--all")
         for name in models:
             (deployment,) = world.kube.get("deployments", "", "--selector", f"fairlead.dev/model={name}")["items"]
             found = stack.enter_context(sampled(api, world.kube.namespace, deployment["metadata"]["name"]))
