@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from fairlead import errors
+from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import base, golden, onnx_file, rows
 from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
@@ -93,10 +94,7 @@ def write(folder: Path, stated: dict[str, Any], file: Path, data: Path | None) -
     if data is not None:
         given, inputs = sampled(inputs, data)
     tensors = {"inputs": inputs, "outputs": outputs}
-    declared = {
-        part: [one.model_dump(mode="json", include={"name", "datatype", "shape", "description"}) for one in those]
-        for part, those in tensors.items()
-    }
+    declared = {part: list(map(_stated, those)) for part, those in tensors.items()}
     manifest = stated | declared
     try:
         made = write_folder(folder, manifest, file)
@@ -111,6 +109,12 @@ def write(folder: Path, stated: dict[str, Any], file: Path, data: Path | None) -
     except errors.FairleadError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _stated(tensor: Tensor) -> dict[str, Any]:
+    """A tensor as the manifest states it. Without a sample it has no description."""
+    fields = {"name", "datatype", "shape", *(["description"] if tensor.description else ())}
+    return tensor.model_dump(mode="json", include=fields)
 
 
 def _check_weights_come_along(file: Path) -> None:
