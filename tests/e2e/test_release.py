@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -200,5 +201,6 @@ def test_a_version_whose_model_cannot_be_loaded_is_rejected_in_seconds_with_its_
     rejected = {one["ref"]["version"]: one["reason"] for one in platform.status(NAME)["rejected"]}
     assert "1.4.0 cannot be loaded: doubler 1.1.0: load failed: RuntimeError: no weights" in rejected["1.4.0"]
     (pod, *_) = platform.of_version("pods", NAME, "1.4.0")
-    assert "no weights" in platform.kube("describe", "pod", pod["metadata"]["name"])
+    described = functools.partial(platform.kube, "describe", "pod", pod["metadata"]["name"])
+    wait_until(lambda: "no weights" in described(), "the pod tells it too, once the kubelet has reported its end")
     assert took <= MAX_REJECTED_S
