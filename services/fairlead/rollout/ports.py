@@ -21,6 +21,7 @@ from fairlead.contracts.window import Buckets, Window, add_buckets
 class EngineStore(Protocol):
     """The part of the store that the engine uses; `store.base.Store` implements it."""
 
+    def route(self, name: str) -> Route: ...  # noqa: D102
     def routes(self) -> list[Route]: ...  # noqa: D102
     def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102

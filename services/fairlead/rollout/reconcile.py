@@ -161,6 +161,8 @@ class Engine:
             actions = self._store.actions(route.name, outcome=Outcome.PENDING)
             observation = self._observer.observe(route, head, snapshot, actions)
             decision = decide(route, head, observation, actions)
+            if head is None and self._is_deleted(route):
+                break  # since the tick began: a first revision would have no route that it is deleted with
             revision = act(self._store, route.name, decision, log=self._log)
             if revision is None:
                 if write_status:
@@ -172,6 +174,15 @@ class Engine:
                 break
             appended.append(revision)
         return appended
+
+    def _is_deleted(self, route: Route) -> bool:
+        try:
+            self._store.route(route.name)
+        except errors.NotFound:
+            return True
+        except errors.Invalid:
+            return False  # it is there, and cannot be read any more
+        return False
 
     def _has_new_spec(self, route: Route) -> bool:
         try:

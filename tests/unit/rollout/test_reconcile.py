@@ -28,6 +28,18 @@ def test_a_first_version_serves_as_soon_as_it_is_ready() -> None:
     assert (created.cause, created.table.stable.version) == (Cause.CREATED, "1.0.0")
 
 
+def test_a_route_that_is_deleted_while_a_tick_runs_gets_no_first_revision() -> None:
+    """It would have no owner in a cluster, and stay when everything else of the model is gone."""
+    platform = Platform()
+    platform.deploy()
+    platform.tick()
+    platform.supervise()
+    read_before = platform.route
+    platform.store.delete_route("iris")
+    assert platform.engine.reconcile(read_before) == []
+    assert platform.store.revisions("iris") == []
+
+
 def test_a_release_goes_step_by_step_to_the_end(platform: Platform) -> None:
     platform.release("1.1.0")
     weights = []
