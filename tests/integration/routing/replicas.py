@@ -107,6 +107,7 @@ def serving(app: Callable[..., object]) -> Iterator[int]:
 
 async def _serve(server: uvicorn.Server) -> None:
     await server.serve()
+    await end_tasks()  # a connection that is being accepted is known only after some turns of the loop
     # Connections that arrived during the shutdown, or outlasted its timeout, are left open by uvicorn.
     for connection in list(server.server_state.connections):
         connection.transport.abort()
