@@ -15,7 +15,7 @@ import pytest
 from fairlead.cli.pool_check import Found, found_by
 from fairlead.placement.explain import Cause
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import CLAIMS, DEVICE_CLASSES, NODES, Kind
+from fairlead.store.kubernetes.kinds import CLAIMS, DEVICE_CLASSES, NODES, PODS, Kind
 from support.cluster.fake_nodes import fake_node
 from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
@@ -75,6 +75,8 @@ def test_each_version_gets_a_device_that_is_what_it_asks_for_and_who_waits_is_to
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values))
     prepared.client(namespace).helm("install", "iris", str(CHART), "--values", str(file))
+
+    wait_until(lambda: len(api.list(PODS, namespace)[0]) == len(WISHES), "the pods are created")
 
     def settled() -> Found | None:
         found = found_by(api, namespace, "iris")
