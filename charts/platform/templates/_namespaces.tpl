@@ -35,7 +35,7 @@ charts/crds read every such account, and would let neither platform write there.
 {{- if and (eq (get $labels "app.kubernetes.io/part-of") "fairlead") (eq (get $labels "app.kubernetes.io/component") "control-plane") -}}
 {{- $platform := get $labels "fairlead.dev/platform" -}}
 {{- if or (ne $platform $root.Release.Namespace) (ne (get $labels "app.kubernetes.io/instance") $root.Release.Name) -}}
-{{- fail (printf "namespaces: %s has the control plane of another platform, release %s of namespace %s: with both, neither could write there; uninstall that one or take the namespace out of its list, or take it out of this one" $namespace (get $labels "app.kubernetes.io/instance") ($platform | default $namespace)) -}}
+{{- fail (printf "%snamespaces: %s has the control plane of another platform, release %s of namespace %s: with both, neither could write there; uninstall that one or take the namespace out of its list, or take it out of this one" (include "fairlead.at" $root) $namespace (get $labels "app.kubernetes.io/instance") ($platform | default $namespace)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
