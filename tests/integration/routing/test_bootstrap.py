@@ -17,7 +17,7 @@ from fairlead.contracts.gateway import GRID_MS
 from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
-from fairlead.routing.envoy.tls import secret_files
+from fairlead.routing.envoy.tls import entry_files, secret_files
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
@@ -49,7 +49,8 @@ def test_envoy_accepts_every_golden_configuration(name: str, tmp_path: Path) -> 
     text = (goldens.FOLDER / f"{name}.json").read_text(encoding="utf-8")
     secrets = tmp_path / "secrets"  # files that Envoy looks for even while it only validates
     secrets.mkdir()
-    for file, content in secret_files(str(tmp_path)).items():
+    own, entry = secret_files(str(tmp_path)), entry_files(str(tmp_path), str(tmp_path))
+    for file, content in {**own, **entry}.items():
         (secrets / file).write_text(json.dumps(content))
     assert validate(json.loads(text.replace(goldens.SECRETS, str(secrets))), tmp_path) is None
 
