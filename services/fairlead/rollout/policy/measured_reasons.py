@@ -65,17 +65,16 @@ def unmeasured(situation: Situation, gate: GateSpec, evidence: GateEvidence) -> 
 
 
 def _unusable(situation: Situation, gate: GateSpec) -> str:
-    """Why the gate cannot work, or the newest window says nothing; empty otherwise.
+    """Why the gate cannot work now, or the newest window says nothing; empty otherwise.
 
-    A window that is missing may have said that the gate cannot work, so it is no reason to go on.
+    An older window is no reason: what was missing is there after a service was given its setting and started again.
     """
-    windows = situation.observation.windows
-    every = all_measured(windows)
-    for version, found in ((situation.candidate, every.candidate), (situation.stable, every.stable)):
+    newest = all_measured(situation.observation.windows[-1:])
+    both = ((situation.candidate, newest.candidate), (situation.stable, newest.stable))
+    for version, found in both:
         if gate.name in found.missing:
             return f"{version} {_WHY_MISSING[gate.name]}"
-    newest = all_measured(windows[-1:])
-    for version, found in ((situation.candidate, newest.candidate), (situation.stable, newest.stable)):
+    for version, found in both:
         if not found.seconds:
             return f"the services of {version} told nothing of themselves in the last window"
     return ""

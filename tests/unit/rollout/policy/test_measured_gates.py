@@ -101,6 +101,12 @@ class TestQuality:
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "1.1.0 counts no labels that gate 'quality' can use: set feedbackBytes of its service" in found.reason
 
+    def test_a_service_that_was_given_feedback_and_started_again_is_judged(self) -> None:
+        """Before, one reading without labels held the rollout for good, whatever its owner did."""
+        deaf = told(Measured(missing=("quality",), seconds=5), Measured(labels=Counts(n=200), seconds=5))
+        assert check(a_strategy("quality"), *[deaf] * 3, *[labelled(1)] * 12).verdict is Verdict.PASS
+        assert check(a_strategy("quality"), *[labelled(1)] * 12, deaf).verdict is Verdict.INCONCLUSIVE
+
     def test_with_preset_strict_it_passes_once_safety_is_shown(self) -> None:
         strategy = a_strategy("quality", preset="strict", margin=0.05)
         assert check(strategy, *[labelled(1)] * 2).verdict is Verdict.INCONCLUSIVE
