@@ -2,7 +2,7 @@
 
 Reading starts at the end of an instance's ring when its answers are first requested, and continues by cursor: no record
 is returned twice, and records that were overwritten before they were read count as lost. An instance that does not
-answer takes until the timeout, but delays neither the other instances nor the loop that rolls back.
+answer, or byte by byte, takes until its time is up, but delays neither the others nor the loop that rolls back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from fairlead.contracts import json_text
 from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
+from fairlead.control import bounded
 from fairlead.control.service_increase import TotalsReader
 from fairlead.rollout.ports import Answer, CollectedAnswers, Increase, InstanceAddress
 
@@ -29,6 +30,9 @@ MIN_INTERVAL_S = 0.2
 TARGET_ANSWERS = 100
 """Answers to read from one instance per turn: when there are more, the rings are read more often."""
 TIMEOUT_S = 1.0
+"""For connecting, and for each packet of a page."""
+TURN_S = 3.0
+"""For everything that is read from one instance per turn: while a slow one holds a thread, others wait for it."""
 MAX_CONCURRENT = 8
 MAX_PAGES = 16
 """Pages of one instance per turn: some 30,000 answers."""
@@ -57,8 +61,11 @@ class _Failed(Exception):
 class _Ring:
     """One instance's ring buffer and the cursor in it. Not thread-safe."""
 
-    def __init__(self, instance: InstanceAddress, connect: Connect, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, instance: InstanceAddress, connect: Connect, turn_s: float, monotonic: Callable[[], float]
+    ) -> None:
         self.instance = instance
+        self._turn_s = turn_s
         self._totals = TotalsReader(monotonic)
         self._http = connect(instance, TIMEOUT_S)
         self._epoch, self._after = "", 0
@@ -70,9 +77,10 @@ class _Ring:
         answers: list[Answer] = []
         lost, known, told = 0, self._classes, self._problems
         page: Page | None = None
+        ends_at = time.monotonic() + self._turn_s
         for _ in range(MAX_PAGES):
             try:
-                page, restarted = self._page()
+                page, restarted = self._page(within_s=ends_at - time.monotonic())
             except _Failed:
                 if page is None:
                     raise
@@ -104,15 +112,16 @@ class _Ring:
         """Close the connection."""
         self._http.close()
 
-    def _page(self) -> tuple[Page, bool]:
-        """The next page, and whether it is the first of its epoch (a restarted ring)."""
+    def _page(self, within_s: float) -> tuple[Page, bool]:
+        """The next page, and whether it is the first of its epoch (a restarted ring). Raises _Failed."""
         asked = {"epoch": self._epoch, "after": self._after, "problems": "true", "totals": "true"}
         try:
-            self._http.request("GET", f"{PATH}?{urlencode(asked)}")
-            response = self._http.getresponse()
-            text = response.read(MAX_PAGE_BYTES)
-            if response.status != http.client.OK:
-                raise _Failed(f"status {response.status}")
+            path = f"{PATH}?{urlencode(asked)}"
+            status, text = bounded.get(self._http, path, within_s=within_s, most=MAX_PAGE_BYTES)
+            if status != http.client.OK:
+                raise _Failed(f"status {status}")
+            if len(text) > MAX_PAGE_BYTES:
+                raise ValueError(f"a page of more than {MAX_PAGE_BYTES} bytes")
             page = Page.model_validate(json_text.read(text))
         except (OSError, http.client.HTTPException, ValueError, ValidationError) as error:
             self._http.close()
@@ -158,11 +167,13 @@ class AnswerRings:
         *,
         every_s: float = READ_INTERVAL_S,
         connect: Connect = plain,
+        turn_s: float = TURN_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`turn_s` is the time of one instance per turn, by the real clock, as it is that of sockets."""
         self._log = log
         self._every_s = every_s
-        self._connect = connect
+        self._connect, self._turn_s = connect, turn_s
         self._monotonic = monotonic
         self.pause_s = every_s
         """The pause between two turns."""
@@ -216,7 +227,7 @@ class AnswerRings:
             self._rings.pop(gone).close()
         has_new = not self._rings.keys() >= set(keys)
         for key in keys:
-            self._rings.setdefault(key, _Ring(key[1], self._connect, self._monotonic))
+            self._rings.setdefault(key, _Ring(key[1], self._connect, self._turn_s, self._monotonic))
         most = 0
         for (route, instance), collected in self._read(keys):
             with self._lock:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +36,8 @@ class Service:
     def __init__(self, room: int = 10_000) -> None:
         self.room = room
         self.status = 200
+        self.dripping = threading.Event()
+        """While it is set, a response comes byte by byte, for a quarter of an hour."""
         self.restart()
         service = self
 
@@ -48,7 +52,14 @@ class Service:
                 self.send_response(service.status)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if not service.dripping.is_set():
+                    self.wfile.write(body)
+                    return
+                with contextlib.suppress(OSError):
+                    for number in range(len(body)):
+                        self.wfile.write(body[number : number + 1])
+                        self.wfile.flush()
+                        time.sleep(0.01)
 
             def log_message(self, *arguments: object) -> None:
                 pass
@@ -158,6 +169,20 @@ def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
     service.status = 200
     collected = collect(rings, service.instance, gone)
     assert (len(collected.answers), collected.silent) == (1, ("gone",))
+
+
+def test_an_instance_that_answers_byte_by_byte_is_named_and_the_others_are_read(clock: Clock) -> None:
+    rings = AnswerRings(logging.getLogger("test"), every_s=3600, turn_s=0.2, monotonic=clock)
+    with contextlib.closing(rings), a_service() as slow, a_service() as fast:
+        other = InstanceAddress("two", REF, "127.0.0.1", fast.instance.port)
+        collect(rings, slow.instance, other)
+        slow.dripping.set()
+        slow.answer(2000)
+        fast.answer(7)
+        collected = collect(rings, slow.instance, other)
+        assert (len(collected.answers), collected.silent) == (7, ("one",))
+        slow.dripping.clear()
+        assert len(collect(rings, slow.instance, other).answers) == 2000
 
 
 def test_after_a_time_without_listening_earlier_answers_are_dropped(
