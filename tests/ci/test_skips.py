@@ -25,6 +25,7 @@ ALLOWED = {
     "e2e/test_disturbances.py": 3,  # the same, twice; and one test that only the full size runs
     "e2e/test_evidence.py": 1,  # KUBECONFIG
     "e2e/test_gateways.py": 1,  # KUBECONFIG
+    "e2e/test_namespaces.py": 1,  # KUBECONFIG
     "e2e/test_tls.py": 2,  # KUBECONFIG; and only the full size runs it, because it waits for the kubelet three times
     "e2e/test_upgrade.py": 2,  # KUBECONFIG, whose routes it would remove; and only the full size runs it: minutes
     "integration/formats/conftest.py": 1,  # PyTorch has 5 GB: `make torch` runs these tests

@@ -34,6 +34,7 @@ PLATFORM_TESTS = (
     "test_versions",
     "test_managed",
     "test_cold",
+    "test_namespaces",
     "test_evidence",
     "test_shadow",
     "test_stable_down",
@@ -135,7 +136,8 @@ def _write_model(name: str) -> str:
 
 
 @contextmanager
-def _temporary_namespace(cluster: Cluster, purpose: str) -> Iterator[str]:
+def temporary_namespace(cluster: Cluster, purpose: str) -> Iterator[str]:
+    """A new namespace, which is removed with its content, without waiting for it."""
     name = f"e2e-{purpose}-{uuid.uuid4().hex[:4]}"  # the namespace of the last run may still be terminating
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
@@ -146,7 +148,7 @@ def _temporary_namespace(cluster: Cluster, purpose: str) -> Iterator[str]:
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for the tests of one file, which is removed with its content."""
     purpose = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    with _temporary_namespace(cluster, purpose) as name:
+    with temporary_namespace(cluster, purpose) as name:
         yield name
 
 
@@ -163,7 +165,7 @@ def platform(
         image(name)
     request.getfixturevalue("model_folders")  # only now, so that these four images are built first
     folder: Path = tmp_path_factory.mktemp("values")
-    with _temporary_namespace(cluster, "platform") as name:
+    with temporary_namespace(cluster, "platform") as name:
         since = time.monotonic()
         install_crds(cluster.client())
         with installed(cluster, name, folder, PLATFORM, since) as found:
