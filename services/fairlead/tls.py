@@ -11,7 +11,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,6 +152,23 @@ def valid_until(pem: str) -> datetime:
     return datetime.strptime(text.decode("ascii"), _TIMES[kind]).replace(tzinfo=UTC)
 
 
+def hosts_without(files: Files, hosts: Sequence[str]) -> list[str]:
+    """The host names that the certificate, which can be used, does not have. `*.name` is tried as one name below it."""
+    return [host for host in hosts if not _is_for(files, f"any{host[1:]}" if host.startswith("*.") else host)]
+
+
+def _is_for(files: Files, host: str) -> bool:
+    """Ask what a client would that connects to this host, and trusts the certificate."""
+    client, server = _plain(server=False), _plain(server=True)
+    _load_own(server, files)
+    _trust(client, files.certificate)
+    try:
+        _shake_hands(client, server, host)
+    except ssl.SSLCertVerificationError:
+        return False
+    return True
+
+
 def _parts(der: bytes) -> list[tuple[int, bytes]]:
     """The elements that follow each other, each its tag and content. Raises ValueError if they are cut."""
     found, at = [], 0
@@ -259,9 +276,12 @@ def _check_accepted(files: Files, *, server: bool) -> None:
         raise Invalid(f"the certificate {files.certificate} {said}", hint="Renew it.") from error
 
 
-def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str | None = None) -> None:
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)]
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname=host),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
     for _ in range(4):  # more turns than a handshake has
         for end in tuple(ends):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from fairlead.cli.doctor.kinds import (
     ACCOUNTS,
     BINDINGS,
     DAEMON_SETS,
+    INGRESSES,
     LIMIT_RANGES,
     PRIORITY_CLASSES,
     QUOTAS,
@@ -36,6 +38,7 @@ from integration.kubernetes.doctor_world import (
     World,
     version,
 )
+from support.cluster.certificates import Authority
 from support.processes import wait_until
 
 Fault = Callable[[World], Any]
@@ -200,6 +203,26 @@ def without_tokens_of_gateways(world: World) -> Any:
     return changed(world, DEPLOYMENTS, GATEWAY, pods_with(volumes=plain))
 
 
+@contextmanager
+def an_ingress(world: World, key_of: str = "", **issued: Any) -> Iterator[None]:
+    """An Ingress of the gateways, whose certificate is issued so, with the key of another one or its own."""
+    authority = Authority(world.kube.kubeconfig.parent / "entry").create()
+    certificate, key = authority.issue("entry", usages="serverAuth", **{"hosts": [HOST], "days": "90", **issued})
+    if key_of:
+        _, key = authority.issue(key_of)
+    files = {"tls.crt": certificate, "tls.key": key}
+    data = {name: base64.b64encode(path.read_bytes()).decode() for name, path in files.items()}
+    secret = {"metadata": {"name": "entry-tls"}, "type": "kubernetes.io/tls", "data": data}
+    backend = {"service": {"name": GATEWAY, "port": {"name": "http"}}}
+    rule = {"host": HOST, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    body = {
+        "metadata": {"name": GATEWAY, "labels": {labels.PART_OF: "fairlead"}},
+        "spec": {"tls": [{"hosts": [HOST], "secretName": "entry-tls"}], "rules": [rule]},
+    }
+    with created(world, WHOLE_SECRETS, secret), created(world, INGRESSES, body):
+        yield
+
+
 def policy_without_deny(world: World) -> Any:
     return changed(world, BINDINGS, "fairlead-fencing", {"spec": {"validationActions": ["Audit"]}}, "")
 
@@ -223,6 +246,9 @@ CONFIG = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "setti
 TOO_LITTLE = {"limits": [{"type": "Container", "max": {"memory": "16Mi"}}]}
 PAUSED = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": "true"}}}
 OTHER_RELEASE = {"metadata": {"annotations": {"meta.helm.sh/release-name": "shop"}}}
+HOST = "models.example.com"
+WHOLE_SECRETS = Kind("/api/v1", "secrets", "Secret")
+ENTRY = r"the certificate in the Secret entry-tls, of Ingress fairlead-gateway,"
 FIRST, SECOND = version("1.0.0"), version("1.1.0")
 UNKNOWN_VERSION = {"spec": {"versions": {"2.0.0": {"image": f"fairlead/model-iris@{DIGEST}"}}}}
 
@@ -320,6 +346,22 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "a ServiceAccount that is missing": (
         lambda world: deleted(world, ACCOUNTS, "iris"),
         r"problem: the pods of iris 1\.\d\.0 name the ServiceAccount iris, which does not exist in doctor",
+    ),
+    "a certificate that has ended": (
+        lambda world: an_ingress(world, days="-1"),
+        rf"problem: {ENTRY[:-1]} ended \d+ hours ago",
+    ),
+    "a certificate that ends soon": (
+        lambda world: an_ingress(world, days="7"),
+        rf"warning: {ENTRY[:-1]} ends in [67] days",
+    ),
+    "a certificate for another host": (
+        lambda world: an_ingress(world, hosts=["other.example.com"]),
+        rf"problem: {ENTRY} is not for models\.example\.com",
+    ),
+    "a certificate with the key of another": (
+        lambda world: an_ingress(world, key_of="other"),
+        rf"problem: {ENTRY} cannot be used: the key tls\.key is not the one of the certificate tls\.crt",
     ),
     "a quota without room": (
         quota_without_room,

@@ -14,7 +14,7 @@ from fairlead.cli.doctor.finding import Finding, Level, examine
 from fairlead.cli.doctor.seen import Seen
 from fairlead.store.kubernetes import kubeconfig
 from fairlead.store.kubernetes.api import Api
-from integration.kubernetes.doctor_faults import FAULTS
+from integration.kubernetes.doctor_faults import FAULTS, an_ingress
 from integration.kubernetes.doctor_world import (
     NAMESPACE,
     RBAC,
@@ -41,6 +41,12 @@ def test_nothing_is_invented_on_a_healthy_platform(healthy: World) -> None:
     found = healthy.findings()
     assert {one.level for one in found} == {Level.OK}
     assert len(found) == len(CHECKS)
+
+
+def test_nothing_is_invented_about_a_certificate_that_is_right(healthy: World) -> None:
+    with an_ingress(healthy):
+        found = healthy.findings()
+    assert {one.level for one in found} == {Level.OK}
 
 
 VIEW = {"kind": "ClusterRole", "name": "view"}, {"kind": "Role", "name": "fairlead-viewer"}

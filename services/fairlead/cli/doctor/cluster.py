@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.cli.cluster import open_store
 from fairlead.cli.doctor import (
+    certificates,
     installation,
     network,
     platform,
@@ -23,6 +24,7 @@ CHECKS = (
     *rights.CHECKS,
     *pods.CHECKS,
     *references.CHECKS,
+    *certificates.CHECKS,
     *quotas.CHECKS,
     *routes.CHECKS,
     *scaling.CHECKS,

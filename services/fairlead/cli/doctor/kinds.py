@@ -15,6 +15,7 @@ DAEMON_SETS = Kind("/apis/apps/v1", "daemonsets", "DaemonSet")
 AUTOSCALERS = Kind("/apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECTS = Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject")
 NETWORK_POLICIES = Kind("/apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
+INGRESSES = Kind("/apis/networking.k8s.io/v1", "ingresses", "Ingress")
 PRIORITY_CLASSES = Kind("/apis/scheduling.k8s.io/v1", "priorityclasses", "PriorityClass")
 POLICIES = Kind("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
 BINDINGS = Kind(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairlead import errors
 from fairlead.cli.doctor.finding import Check, Finding, problem
 from fairlead.cli.doctor.kinds import SCALED_OBJECTS
-from fairlead.cli.doctor.seen import Seen, of_component, pod_spec
+from fairlead.cli.doctor.seen import Seen, of_component, pod_spec, variables
 from fairlead.contracts import labels
 from fairlead.store.kubernetes.kinds import Object, label, name_of
 
@@ -73,7 +73,7 @@ def further_namespaces(seen: Seen) -> Iterator[Finding]:
     for part in of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE):
         lease = labels.served_name(label(part, labels.INSTANCE), seen.namespace)
         named = (Right("coordination.k8s.io", ("leases",), _NAMED, "it writes nothing there"), lease)
-        for namespace in filter(None, _variables(part).get("FAIRLEAD_NAMESPACES", "").split(",")):
+        for namespace in filter(None, variables(part).get("FAIRLEAD_NAMESPACES", "").split(",")):
             try:
                 readable = _may(seen, part, namespace, labels.GROUP, "modelroutes", "list", "")
             except errors.NotFound:
@@ -100,12 +100,6 @@ def _lacking(seen: Seen, part: Object, namespace: str, rights: Sequence[tuple[Ri
             if missing:
                 what = f"{', '.join(missing)} {resource}{f'.{right.group}' if right.group else ''}{where}"
                 yield _lacks(part, what, right)
-
-
-def _variables(part: Object) -> dict[str, str]:
-    """The variables of its container that have a value."""
-    variables = [one for each in pod_spec(part)["containers"] for one in each.get("env") or ()]
-    return {str(one["name"]): str(one.get("value") or "") for one in variables}
 
 
 def _lacks(part: Object, what: str, right: Right) -> Finding:
@@ -144,7 +138,7 @@ def _allowed(seen: Seen, part: Object, path: str, needed: str, attributes: Objec
 def token_reviews(seen: Seen) -> Iterator[Finding]:
     """The right to check tokens of gateways, in the whole cluster, where the chart asks for it."""
     for part in of_component(seen.deployments, labels.COMPONENT_CONTROL_PLANE):
-        if _variables(part).get("FAIRLEAD_CHECK_GATEWAY_TOKENS") != "true":
+        if variables(part).get("FAIRLEAD_CHECK_GATEWAY_TOKENS") != "true":
             continue
         attributes = {"group": "authentication.k8s.io", "resource": "tokenreviews", "verb": "create"}
         needed = "create subjectaccessreviews in the whole cluster"

@@ -160,6 +160,12 @@ def pod_spec(deployment: Object) -> Object:
     return spec
 
 
+def variables(deployment: Object) -> dict[str, str]:
+    """The environment variables of its containers, with their values; empty for those that have none of their own."""
+    found = [one for each in pod_spec(deployment)["containers"] for one in each.get("env") or ()]
+    return {str(one["name"]): str(one.get("value") or "") for one in found}
+
+
 def condition(found: Object, kind: str) -> Object:
     """One of the conditions of an object's status; empty if it has none of this type."""
     conditions = (found.get("status") or {}).get("conditions") or ()
