@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from support import browser, console_acts, console_hostile, proof
+from support import browser, console_acts, console_hostile, console_rollback, proof
 from support.console_page import open_page
 from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
@@ -31,7 +31,7 @@ WIDTHS = {"1280 px": 1280, "at 200 % zoom": 640, "390 px": 390, "320 px": 320}
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Measure with a platform of four models. One stays at its first weight, and one is killed at the end."""
+    """Measure with a platform of five models. One stays at its first weight, and one is killed at the end."""
     found = proof.Findings()
     models: dict[str, dict[str, object]] = {}
     held = [{"weight": 1000, "minDuration": "1h"}]
@@ -39,6 +39,9 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": steps, "minRequests": 20})
     strategy = {"steps": console_acts.STEPS, "minRequests": 0}
     models |= doublers(folder, "1.0.0", "1.1.0", model=console_acts.MODEL, strategy=strategy)
+    models |= doublers(
+        folder, "1.0.0", "1.1.0", model=console_rollback.MODEL, strategy={"steps": console_rollback.STEPS}
+    )
     models |= doublers(folder, "1.0.0", model="alone", strategy={"minRequests": 0})
     with running_platform(folder, models) as platform, _requests(platform, "canary"):
         _cost(platform, found, *ROUNDS[size])
@@ -51,6 +54,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
                 console_hostile.prove(running, found)
                 _try(running, platform, found)
                 _rollouts(running, platform, found)
+                console_rollback.prove(running, platform, found)
                 _keyboard(running, platform, found)
                 _down(running, platform, found)
     return found

@@ -69,6 +69,8 @@ def _next(step: StepStatus) -> str:
 def problems(status: Status) -> Iterator[str]:
     """Versions that are not tried again, gateways that refused their configuration, and versions without pods."""
     for rejected in status.rejected:
+        if rejected.reason in status.waiting:
+            continue  # it was said already
         yield f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}"
     for gateway in status.gateways:
         if gateway.rejected:

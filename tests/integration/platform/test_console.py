@@ -21,7 +21,8 @@ from fairlead.contracts.status import Reason
 from fairlead.store.statuses import read_status
 from support.console_page import open_page
 from support.faults import folders
-from support.platform import DOUBLER, Platform, doublers, running_platform
+from support.load.open_loop import OpenLoop
+from support.platform import DOUBLER, Platform, doublers, running_platform, users
 from support.processes import wait_until
 
 STEPS = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
@@ -33,6 +34,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     models = doublers(folder, "1.0.0", model="alone", strategy={"minRequests": 0})
     models |= doublers(folder, "1.0.0", "1.1.0", model="canary", strategy={"steps": STEPS, "minRequests": 0})
     models |= doublers(folder, "1.0.0", "1.1.0", model="acted", strategy={"steps": STEPS, "minRequests": 0})
+    lasting = {"steps": [{"weight": 5000, "minDuration": "1h"}]}
+    models |= doublers(folder, "1.0.0", "1.1.0", model="spoilt", strategy=lasting)
     with running_platform(folder, models) as platform:
         yield platform
 
@@ -54,6 +57,26 @@ def test_an_open_page_follows_a_rollout_and_its_rollback(platform: Platform) -> 
         platform.command("rollback", "canary", "--reason", "wrong prices")
         wait_until(lambda: page.shows("timeline", "wrong prices"), "the page shows the rollback")
         wait_until(lambda: page.shows("now", 'aria-label="1.0.0 100 %"'), "the page shows who serves")
+
+
+def test_an_open_page_follows_a_rollback_by_evidence_and_shows_the_gate_that_decided(platform: Platform) -> None:
+    with (
+        open_page(platform.control_url, "spoilt") as page,
+        OpenLoop(platform.url, rate=40, seconds=90, request=users("spoilt")),
+    ):
+        platform.command("release", "spoilt", "1.1.0")
+        wait_until(lambda: page.shows("now", 'aria-label="1.0.0 50 %, 1.1.0 50 %"'), "the page shows the weight")
+        folders.behave(platform.folder / "models" / "spoilt" / "1.1.0", fail=0.8)
+        wait_until(lambda: page.shows("timeline", "rolled-back"), "the page shows the rollback", within=80)
+        wait_until(lambda: page.shows("now", 'aria-label="1.0.0 100 %"'), "the page shows who serves")
+        wait_until(lambda: page.shows("facts", "<dd>Stable</dd>"), "the page shows the phase")
+    newest = page.parts["timeline"].partition("</li>")[0]
+    assert "open data-opened" in newest
+    assert html.escape(platform.head("spoilt").reason) in newest
+    (decided,) = (row for row in newest.split("<tr") if "mark fail" in row)
+    assert ">errors</th>" in decided
+    assert "meter harm reached" in decided
+    assert "(400 rolls back)" in decided
 
 
 def test_the_first_page_draws_what_users_sent(platform: Platform) -> None:

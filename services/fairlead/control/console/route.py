@@ -6,18 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fairlead.contracts.base import format_duration, format_e_value
+from fairlead.contracts.base import format_duration
 from fairlead.contracts.health import health_of
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Check
 from fairlead.contracts.route import TOTAL_WEIGHT, Step, VersionRef
 from fairlead.contracts.status import Gateway, Status
+from fairlead.control.console.gates import GateRow, gate_row
 from fairlead.control.console.place import Place
 from fairlead.rollout.policy import steps as policy_steps
 from fairlead.views import health as health_words
 from fairlead.views import rollout
 from fairlead.views.amounts import percent, share
-from fairlead.views.attempt import HARM, SAFE
 
 MAX_INSTANCES = 100
 """More rows would hide those that are not ready; the others are counted."""
@@ -44,32 +43,6 @@ class StepRow:
     lasts: str
     approval: str
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """Evidence against its threshold. `part` of the threshold, as a logarithm, is reached: 0 to 1."""
-
-    value: str
-    threshold: str
-    effect: str
-    part: float
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether it has its effect."""
-        return self.part >= 1
-
-
-@dataclass(frozen=True, slots=True)
-class GateRow:
-    """One gate. The meters are None for a gate that is no test."""
-
-    gate: str
-    verdict: str
-    reason: str
-    harm: Meter | None
-    safe: Meter | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +114,7 @@ def route_page(
         arms=tuple(_arms(status)),
         steps=tuple(_steps(status, steps)) if status.candidate is not None else (),
         progress=tuple(rollout.progress(status, now)) if status.candidate is not None else (),
-        gates=tuple(_gate(check) for check in status.checks),
+        gates=tuple(map(gate_row, status.checks)),
         counts=tuple(rollout.counts(status)),
         problems=tuple(rollout.problems(status)),
         ready=rollout.ready(status),
@@ -182,21 +155,6 @@ def _steps(status: Status, steps: Sequence[Step]) -> Iterator[StepRow]:
         is_approved = index < current or (index == current and status.step is not None and status.step.approved)
         approval = "" if not step.approval else "approved" if is_approved else "needs an approval"
         yield StepRow(index + 1, percent(step.weight), format_duration(step.min_duration), approval, state)
-
-
-def _gate(check: Check) -> GateRow:
-    # Evidence of harm that does not fail the gate may be of too few windows: the reason says so.
-    numbers = check.numbers
-    meters = (_meter(numbers, "log_harm", "harm_at", HARM), _meter(numbers, "log_safe", "safe_at", SAFE))
-    return GateRow(check.gate, check.verdict.value, check.reason, *meters)
-
-
-def _meter(numbers: dict[str, float], value: str, threshold: str, effect: str) -> Meter | None:
-    if value not in numbers or numbers.get(threshold, 0.0) <= 0:
-        return None
-    log_e, enough = numbers[value], numbers[threshold]
-    part = min(1.0, max(0.0, log_e / enough))
-    return Meter(format_e_value(log_e), format_e_value(enough), effect, part)
 
 
 def _instance(status: Status, instance: Instance) -> InstanceRow:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fairlead.contracts.revision import Cause, Check, Revision
+from fairlead.contracts.revision import Cause, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.table import Table
+from fairlead.control.console.gates import GateRow, gate_row
 from fairlead.views.amounts import moment, percent
 
 
@@ -29,6 +30,7 @@ class Entry:
 
     id: str
     seq: int
+    is_rollback: bool
     at: str
     cause: str
     served: tuple[tuple[str, str], ...]
@@ -40,7 +42,7 @@ class Entry:
     action: str
     restored_from: str
     changes: tuple[Change, ...]
-    evidence: tuple[Check, ...]
+    evidence: tuple[GateRow, ...]
     hash: str
 
 
@@ -55,6 +57,7 @@ def entry(before: Revision | None, revision: Revision) -> Entry:
     return Entry(
         id=revision.id,
         seq=revision.seq,
+        is_rollback=revision.cause is Cause.ROLLED_BACK,
         at=moment(revision.created_at),
         cause=revision.cause.value,
         served=tuple(served(revision)),
@@ -65,7 +68,7 @@ def entry(before: Revision | None, revision: Revision) -> Entry:
         action=revision.action or "",
         restored_from=f"{revision.route}.{revision.restored_from}" if revision.restored_from else "",
         changes=tuple(changes(before, revision)) if before is not None else (),
-        evidence=revision.evidence,
+        evidence=tuple(map(gate_row, revision.evidence)),
         hash=revision.hash[:12],
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.health import health_of
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Check, Phase, Verdict
+from fairlead.contracts.revision import Check, Phase, Rejected, Verdict
 from fairlead.contracts.route import Step
 from fairlead.contracts.status import Gateway, Status
 from fairlead.control.console.route import MAX_INSTANCES, RoutePage, route_page
@@ -142,3 +142,11 @@ def test_a_route_without_a_status_says_what_it_waits_for() -> None:
 
 def test_a_paused_rollout_says_so() -> None:
     assert page_of(a_status(paused=True, phase=Phase.CANARY)).phase == "Paused Canary"
+
+
+def test_why_a_version_was_rejected_is_said_once() -> None:
+    rejected = (Rejected(ref=CANDIDATE, revision=3, reason="it fails more often"),)
+    waiting = "1.1.0 was rejected in revision iris.3 (it fails more often); release another version"
+    assert page_of(a_status(weight=0, rejected=rejected, waiting=waiting)).problems == ()
+    (problem,) = page_of(a_status(weight=0, rejected=rejected)).problems
+    assert "it fails more often" in problem

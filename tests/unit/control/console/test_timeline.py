@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 
-from fairlead.contracts.revision import Cause
+from fairlead.contracts.revision import Cause, Check, Verdict
 from fairlead.control.console.timeline import Change, changes, entry, timeline
 from unit.control.console.scene import STABLE, a_revision
 
@@ -43,6 +44,16 @@ def test_a_version_with_other_content_under_the_same_name_is_a_change() -> None:
     (change,) = changes(FIRST, a_revision(2, stable=other))
     assert change.what == "stable"
     assert change.after == "1.0.0 (0123456789)"
+
+
+def test_the_evidence_of_a_rollback_is_shown_against_its_threshold() -> None:
+    numbers = {"log_harm": math.log(900), "harm_at": math.log(400)}
+    check = Check(gate="errors", verdict=Verdict.FAIL, reason="it fails more often", numbers=numbers)
+    found = entry(None, a_revision(3, cause=Cause.ROLLED_BACK, evidence=(check,)))
+    (gate,) = found.evidence
+    assert found.is_rollback
+    assert gate.harm is not None
+    assert (gate.harm.value, gate.harm.threshold, gate.harm.is_reached) == ("900", "400", True)
 
 
 def test_settings_are_compared_by_their_paths() -> None:
