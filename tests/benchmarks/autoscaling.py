@@ -6,11 +6,8 @@ import time
 from pathlib import Path
 
 from support import proof
-from support.autoscaling import scenes
+from support.autoscaling import played, scenes
 from support.autoscaling.loop import Loop, running_loop, write_models
-from support.autoscaling.played import play as play_schedule
-from support.autoscaling.played import scheduled
-from support.autoscaling.schedules import SCHEDULES
 from support.cluster import images, isolation, keda, lifecycle, programs
 from support.cluster.installed import PLATFORM, install_crds, installed
 from support.missing import skip_or_fail
@@ -37,13 +34,11 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
             running_loop(cluster, platform, folder) as loop,
         ):
             play(size, loop, found)
+            scenes.nobody_failed(loop, found)
     if size == "full":
-        with (
-            lifecycle.temporary("control_plane") as simulated,
-            scheduled(simulated, folder / "schedules") as (load, samples),
-        ):
-            for schedule in SCHEDULES:
-                play_schedule(schedule, load, samples, found)
+        with lifecycle.temporary("control_plane") as simulated:
+            for kind in played.AUTOSCALERS:
+                played.play(simulated, folder / f"schedules-{kind}", kind, found)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The pictures of simulations are drawn from the JSON result of a run."""
+"""The pictures of proofs are drawn from the JSON result of a run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks import drift, drift_plots, peers, peers_plots, rollout_statistics_plots
+from benchmarks import autoscaling_plots, drift, drift_plots, peers, peers_plots, rollout_statistics_plots
 from benchmarks.simulated_rollouts.errors import false_alarms, power
 from benchmarks.simulated_rollouts.outcomes import Plan
 from support import proof
+from support.autoscaling.schedules import SCHEDULES
 from support.row_cache import RowCache
 
 FEW = Plan(
@@ -60,3 +61,11 @@ def test_the_picture_of_other_servers_names_each_with_its_version(tmp_path: Path
     assert "Fairlead" in text
     assert "KServe SDK 0.21.0" in text
     assert text.count("1,000") == 3  # microseconds of CPU, of each server
+
+
+def test_the_picture_of_autoscaling_shows_every_schedule_with_its_share_of_the_oracle(tmp_path: Path) -> None:
+    one = {"instance seconds": 300, "oracle seconds": 200, "changes": [(0.0, 1, 1), (90.0, 5, 1)]}
+    numbers = {"schedules": {"keda": {schedule.model: one for schedule in SCHEDULES}}}
+    (tmp_path / "autoscaling.json").write_text(json.dumps({"numbers": numbers}))
+    text = "".join(ElementTree.parse(autoscaling_plots.draw(tmp_path)).getroot().itertext())
+    assert all(f"{schedule.name}: 1.50 times the oracle" in text for schedule in SCHEDULES)

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,25 @@ class Loop:
     keda: Keda
     prometheus: Prometheus
     samples: Samples
+    api: Api
+    loads: list[OpenLoop] = field(default_factory=list)
+    """Every load so far."""
 
     def load(self, rate: float) -> OpenLoop:
         """Requests of new users through the gateway until the block ends."""
-        return self.platform.load(NAME, rate=rate, seconds=600, question={"value": 1})
+        self.loads.append(self.platform.load(NAME, rate=rate, seconds=600, question={"value": 1}))
+        return self.loads[-1]
 
-    def deploy(self, released: str = VERSION, **autoscaling: Any) -> None:
+    def deploy(self, released: str = VERSION, strategy: Mapping[str, Any] | None = None, **autoscaling: Any) -> None:
         """Upgrade the model's release with these values of autoscaling, and release this version."""
-        self.platform.deploy(NAME, values(self.prometheus.url, autoscaling, released))
+        self.platform.deploy(NAME, values(self.prometheus.url, autoscaling, released, strategy))
+
+    @contextmanager
+    def sampling(self, version: str) -> Iterator[Samples]:
+        """The samples of another version, whose Deployment exists, until the block ends."""
+        (deployment,) = self.platform.of_version("deployments", NAME, version)
+        with sampled(self.api, self.platform.kube.namespace, deployment["metadata"]["name"]) as found:
+            yield found
 
     def instances(self, version: str) -> int:
         """How many instances the Deployment of a version wants now."""
@@ -71,8 +82,17 @@ def write_models() -> list[str]:
     return [str(folders.make(root, NAME, version).relative_to(REPOSITORY)) for version in (VERSION, NEXT)]
 
 
-def values(prometheus: str, autoscaling: Mapping[str, Any], released: str = VERSION) -> dict[str, Any]:
-    """Values of charts/model, with times that suit a proof of minutes. A rollout to the next version stays at 50 %."""
+STAYS: Mapping[str, Any] = {"steps": [{"weight": 5000, "minDuration": "10m"}]}
+"""A rollout that stays at 50 %."""
+
+
+def values(
+    prometheus: str,
+    autoscaling: Mapping[str, Any],
+    released: str = VERSION,
+    strategy: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Values of charts/model, with times that suit a proof of minutes. Without a strategy a rollout STAYS."""
     scaling = {
         "kind": "keda",
         "maxInstances": MOST,
@@ -106,7 +126,7 @@ def values(prometheus: str, autoscaling: Mapping[str, Any], released: str = VERS
         "image": image,
         "target": released,
         "versions": {version: {} for version in (VERSION, released)},
-        "strategy": {"steps": [{"weight": 5000, "minDuration": "10m"}]},
+        "strategy": strategy or STAYS,
         "workload": workload,
     }
 
@@ -131,4 +151,4 @@ def running_loop(cluster: Cluster, platform: Installed, folder: Path, **autoscal
         platform.wait_for(NAME, "the model serves", stable=VERSION, phase="Stable", within=180)
         (deployment,) = platform.of_version("deployments", NAME, VERSION)
         samples = stack.enter_context(sampled(api, namespace, deployment["metadata"]["name"]))
-        yield Loop(platform, keda, prometheus, samples)
+        yield Loop(platform, keda, prometheus, samples, api)

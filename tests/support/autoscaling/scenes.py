@@ -84,6 +84,13 @@ def _repaired(loop: Loop) -> None:
     loop.prometheus.reload(loop.prometheus.scrapes, loop.prometheus.rules)
 
 
+def _control_planes(count: int) -> Callable[[Loop], None]:
+    def scale(loop: Loop) -> None:
+        loop.platform.kube("scale", "deployment/fairlead-control-plane", f"--replicas={count}")
+
+    return scale
+
+
 PROMETHEUS_DOWN = Fault(
     "Prometheus is killed", lambda loop: loop.prometheus.kill(), lambda loop: loop.prometheus.start()
 )
@@ -92,6 +99,7 @@ FAULTS = (
     Fault("nothing is scraped: no series", _without_targets, _repaired),
     Fault("the series are not numbers", _not_numbers, _repaired),
     Fault("KEDA's adapter is killed", lambda loop: loop.keda.adapter.kill(), lambda loop: _start(loop.keda.adapter)),
+    Fault("no control plane answers", _control_planes(0), _control_planes(2)),
     Fault("KEDA's operator is killed", lambda loop: loop.keda.operator.kill(), lambda loop: _start(loop.keda.operator)),
 )
 UNSCRAPED = Fault("one pod of several is not scraped", _unscraped, _repaired)
@@ -205,3 +213,11 @@ def rollout_wins(loop: Loop, found: Findings) -> None:
         least >= before and kept >= needed,
     )
     found.note("seconds from the rollback until 1 instance of stable is left", f"{last.at - ended:.0f}")
+
+
+def nobody_failed(loop: Loop, found: Findings) -> None:
+    """The requests of all scenes before this one."""
+    loads = [one.result() for one in loop.loads]
+    sent, failed = sum(one.sent for one in loads), sum(one.failed for one in loads)
+    why = "; ".join(str(one.failures) for one in loads if one.failed)
+    found.claim("requests that failed, in all scenes", "0", f"{failed} of {sent} {why}".strip(), not failed)
