@@ -33,6 +33,7 @@ def outputs(chart: Path) -> dict[Path, str]:
     }
     if chart.name == "platform":
         written[chart / "files" / "bootstrap.json"] = bootstrap_file.text()
+        written[chart / "files" / "control-plane-tls.json"] = bootstrap_file.secure_text()
         written[chart / "files" / "gateway-token.json"] = bootstrap_file.token_text()
         written |= {chart / "files" / name: text for name, text in bootstrap_file.tls_texts().items()}
     return written

@@ -200,6 +200,15 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def _tls(mode: str) -> st.SearchStrategy[dict[str, Any]]:
+    """The platform's TLS; without certificates the control plane has none."""
+    how = ["off"] if mode == "off" else ["off", "both", "only"]
+    return st.fixed_dictionaries(
+        {"mode": st.just(mode), "toModels": st.booleans(), "controlPlane": st.sampled_from(how)},
+        optional={"certManager": st.just({"issuerName": "null", "issuerKind": "ClusterIssuer"})},
+    )
+
+
 @st.composite
 def platforms(draw: st.DrawFn) -> dict[str, Any]:
     """Values of charts/platform."""
@@ -246,12 +255,7 @@ def platforms(draw: st.DrawFn) -> dict[str, Any]:
             "enabled": draw(st.booleans()),
             "clients": draw(st.just([]) | st.just([{"podSelector": {}}])),
         },
-        "tls": draw(
-            st.fixed_dictionaries(
-                {"mode": st.sampled_from(["off", "cert-manager", "secrets"]), "toModels": st.booleans()},
-                optional={"certManager": st.just({"issuerName": "null", "issuerKind": "ClusterIssuer"})},
-            )
-        )
+        "tls": draw(st.sampled_from(["off", "cert-manager", "secrets"]).flatmap(_tls))
         | {"secretNames": {"gateway": draw(words), "controlPlane": draw(words)}},
         "podMonitor": {"renderMode": draw(st.sampled_from(["never", "always"]))},
         "monitoring": {"rules": {"renderMode": draw(st.sampled_from(["never", "always"]))}},

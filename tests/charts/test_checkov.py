@@ -31,7 +31,7 @@ def run_checkov(*files: Path) -> subprocess.CompletedProcess[str]:
 
 PINNED = {"image": {"digest": DIGEST}}
 PARTS = {"controlPlane": PINNED, "gateway": PINNED}
-TLS = {"mode": "cert-manager", "toModels": True}
+TLS = {"mode": "cert-manager", "toModels": True, "controlPlane": "only"}
 ENTRY = {"enabled": True, "parentRefs": [{"name": "public"}], "hosts": ["a.example"], "tlsSecretName": "entry"}
 
 

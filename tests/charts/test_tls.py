@@ -10,9 +10,11 @@ import pytest
 
 from charts.sample import FACTS, IRIS
 from fairlead.contracts import labels
+from fairlead.contracts.gateway import name_for_gateways
 from fairlead.control.chart_settings import GATEWAY_SECRETS, ChartSettings
+from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.tls import entry_files, secret_files
-from fairlead.routing.snapshot import EntryTls
+from fairlead.routing.snapshot import Endpoint, EntryTls
 from fairlead.serving import settings
 from support.helm import HelmFailed, Object, Rendered, pod_of, render
 
@@ -84,13 +86,47 @@ def test_each_certificate_is_for_its_side_only_and_has_the_names_that_are_verifi
         "fairlead-authority": "crl sign",
         "fairlead-models-tls": "server auth",
         "fairlead-gateway-tls": "client auth",
-        "fairlead-control-plane-tls": "client auth",
+        "fairlead-control-plane-tls": "server auth",
     }
+    assert found["fairlead-control-plane-tls"]["usages"] == ["digital signature", "client auth", "server auth"]
     namespace = rendered.one("Certificate", "fairlead-models")["metadata"]["namespace"]
     assert found["fairlead-models-tls"]["dnsNames"] == [f"*.{namespace}.svc.corp.example"]
     issuers = {one["metadata"]["name"]: one["spec"] for one in rendered.of("Issuer")}
     assert issuers["fairlead-authority"] == {"ca": {"secretName": "fairlead-authority"}}
     assert {spec["issuerRef"]["name"] for spec in found.values()} == set(issuers)
+
+
+@pytest.mark.parametrize("to_models", [True, False])
+@pytest.mark.parametrize("how", ["both", "only"])
+def test_gateways_ask_the_control_plane_with_tls_where_it_answers(how: str, to_models: bool) -> None:
+    values = {
+        "tls": {"mode": "cert-manager", "controlPlane": how, "toModels": to_models},
+        "clusterDomain": "corp.example",
+    }
+    rendered = render("platform", values, release="edge", namespace="serving")
+    control = rendered.one("Deployment", "edge-control-plane")
+    chart = ChartSettings.from_environment({**FACTS, "FAIRLEAD_NAMESPACE": "serving", **environment(control)})
+    assert secrets(control) == {chart.gateway_tls: "edge-control-plane-tls"}
+    assert (bool(chart.tls), chart.gateway_also_plain) == (to_models, how == "both")
+    service = rendered.one("Service", "edge-control-plane")
+    listening = {"http": 8081, **({"xds": 8082} if how == "both" else {}), "https": labels.TLS_PORT}
+    assert {one["name"]: one["port"] for one in service["spec"]["ports"]} == listening
+    assert {one["name"]: one["containerPort"] for one in container_of(control)["ports"]} == listening
+    assert ports(rendered).count("https") == 2  # out of the gateway, into the control plane
+    names = {one["metadata"]["name"]: one["spec"]["dnsNames"] for one in rendered.of("Certificate")[1:]}
+    host = "edge-control-plane.serving.svc.corp.example"
+    assert names["edge-control-plane"] == [host, name_for_gateways(host)]
+    assert names["edge-gateway"] == [chart.gateway.host.removesuffix(".")]
+    shipped = json.loads(rendered.one("ConfigMap", "edge-gateway")["data"]["bootstrap.json"])
+    wanted = rest_bootstrap(
+        Endpoint(f"{host}.", labels.TLS_PORT, GATEWAY_SECRETS, name=name_for_gateways(host)),
+        admin=Endpoint("0.0.0.0", 9901),
+        admin_path="/tmp/admin.sock",
+        drain=Endpoint("127.0.0.1", 9902),
+        cluster="edge",
+        token="/etc/fairlead/gateway-token.json",
+    )
+    assert shipped == {key: value for key, value in wanted.items() if key != "node"}
 
 
 def test_an_issuer_of_yours_signs_all_and_none_is_created() -> None:
@@ -208,6 +244,8 @@ def test_the_test_of_a_model_believes_and_shows_what_its_secret_has() -> None:
         ("platform", entry(secretName="a", port=80), "gateway.tls.port: is 80, like service.port"),
         ("platform", {"tls": {"mode": "secrets"}}, "tls.secretNames.(gateway|controlPlane): is empty"),
         ("platform", {"tls": {"mode": "on"}}, "mode"),
+        ("platform", {"tls": {"controlPlane": "only"}}, "tls.controlPlane: is only, but tls.mode is off"),
+        ("platform", {"tls": {"mode": "cert-manager", "controlPlane": "on"}}, "controlPlane"),
     ],
 )
 def test_values_that_would_leave_a_gap_are_refused(chart: str, values: dict[str, Any], said: str) -> None:

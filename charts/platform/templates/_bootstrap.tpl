@@ -1,13 +1,23 @@
 {{/*
 Envoy's bootstrap file. ci/charts writes it from routing/envoy/bootstrap.py; this template only inserts the address of the
-control plane, and what follows from the memory limit: the heap is four fifths of it, and there is one connection for
+control plane, with tls.controlPlane its cluster with TLS, which is written from there too, and what follows from the memory limit: the heap is four fifths of it, and there is one connection for
 each 128 KiB.
 */}}
 {{- define "platform.bootstrap" -}}
 {{- $memory := include "platform.gatewayMemory" . | int64 -}}
-{{- $text := .Files.Get "files/bootstrap.json" | replace "CONTROL-PLANE.invalid." (include "platform.controlPlaneHost" .) -}}
+{{- $host := include "platform.controlPlaneHost" . -}}
+{{- $text := .Files.Get "files/bootstrap.json" | replace "CONTROL-PLANE.invalid." $host -}}
 {{- $text = $text | replace "\"HEAP-BYTES\"" (div $memory 5 | mul 4 | toString) -}}
-{{ $text | replace "\"MAX-CONNECTIONS\"" (div $memory 131072 | toString) }}
+{{- $text = $text | replace "\"MAX-CONNECTIONS\"" (div $memory 131072 | toString) -}}
+{{- if ne (include "platform.tlsControlPlane" .) "off" -}}
+{{- $secure := .Files.Get "files/control-plane-tls.json" | replace "CONTROL-PLANE.invalid." $host -}}
+{{- $secure = $secure | replace "CONTROL-PLANE.invalid" (trimSuffix "." $host) | fromJson -}}
+{{- $document := fromJson $text -}}
+{{- $_ := set $document.static_resources "clusters" (prepend (rest $document.static_resources.clusters) $secure) -}}
+{{ toJson $document }}
+{{- else -}}
+{{ $text }}
+{{- end -}}
 {{- end }}
 
 {{/* The memory of a gateway in bytes: its limit, 1 GiB without one. At least eight of the largest bodies must fit. */}}

@@ -17,6 +17,14 @@
 {{- if and (ne .Values.tls.mode "off") .Values.tls.toModels }}true{{ end -}}
 {{- end }}
 
+{{/* How gateways ask the control plane: "off", "both" or "only", as in the values. */}}
+{{- define "platform.tlsControlPlane" -}}
+{{- if and (eq .Values.tls.mode "off") (ne .Values.tls.controlPlane "off") -}}
+{{- fail (printf "%stls.controlPlane: is %s, but tls.mode is off, so there are no certificates; set tls.mode" (include "fairlead.at" .) .Values.tls.controlPlane) -}}
+{{- end -}}
+{{ .Values.tls.controlPlane }}
+{{- end }}
+
 {{/* The Secret with the certificate that clients see; empty if the entry has no TLS. */}}
 {{- define "platform.entrySecret" -}}
 {{- $tls := .Values.gateway.tls -}}
@@ -42,7 +50,7 @@
 {{- end }}
 
 {{/*
-A Certificate: (dict "root" $ "part" name "usage" text "names" list), with "namespace" if it is a further one. Its Secret
+A Certificate: (dict "root" $ "part" name "usages" list "names" list), with "namespace" if it is a further one. Its Secret
 is <release>-<part>-tls.
 */}}
 {{- define "platform.certificate" -}}
@@ -60,7 +68,7 @@ spec:
   duration: {{ $settings.duration }}
   renewBefore: {{ $settings.renewBefore }}
   privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Always}
-  usages: [digital signature, {{ .usage }}]
+  usages: [digital signature, {{ join ", " .usages }}]
   dnsNames: {{- toYaml .names | nindent 4 }}
   issuerRef:
     group: cert-manager.io

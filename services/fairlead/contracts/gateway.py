@@ -93,6 +93,14 @@ _PART = re.compile(r"[0-9a-z]([0-9a-z.-]*[0-9a-z])?")
 _STAT = re.compile(r"cluster\.([^.~]+(?:~[^.~]+){3,4})\.(.+)")
 
 
+def name_for_gateways(host: str) -> str:
+    """The name in the control plane's certificate that gateways verify, from the full name of its Service.
+
+    It is one label longer, so that no certificate for all Services of the namespace has it: models have such a one.
+    """
+    return f"gateways.{host.removesuffix('.')}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class GatewaySite:
     """An expected gateway and the address of its admin interface. In a cluster `name` is the pod's name."""

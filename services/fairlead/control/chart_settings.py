@@ -9,7 +9,7 @@ from typing import get_args
 
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.contracts.gateway import PlainPort
+from fairlead.contracts.gateway import PlainPort, name_for_gateways
 from fairlead.contracts.parsing import parse, parse_yaml
 from fairlead.contracts.platform import GatewaySettings
 from fairlead.contracts.prometheus import MetricSettings
@@ -55,6 +55,10 @@ class ChartSettings:
     """What gateways record of requests: its `tracing` and its `access_log`."""
     tls: str = ""
     """The mounted folder with this process's tls.crt, tls.key and ca.crt, for TLS with models; empty: no TLS."""
+    gateway_tls: str = ""
+    """The mounted folder with the same files, for the port with TLS that gateways ask; empty: there is none."""
+    gateway_also_plain: bool = False
+    """With it: whether the ports without TLS answer gateways still."""
     entry_port: int = 0
     """The port of the gateways' Service for TLS with clients; 0: the entry has no TLS."""
     entry_plain: PlainPort = "closed"
@@ -107,6 +111,8 @@ class ChartSettings:
             cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
             access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
             tls=environment.get("FAIRLEAD_TLS") or "",
+            gateway_tls=environment.get("FAIRLEAD_GATEWAY_TLS") or "",
+            gateway_also_plain=_is_on(environment, "FAIRLEAD_GATEWAY_ALSO_PLAIN"),
             entry_port=int(entry),
             entry_plain=plain,
             entry_asks=_is_on(environment, "FAIRLEAD_ENTRY_CLIENT_CA"),
@@ -136,6 +142,17 @@ class ChartSettings:
         """The gateways' Service, through which users send requests."""
         return Endpoint(self.host(f"{self.release}-gateway"), self.gateway_port)
 
+    @property
+    def asked(self) -> Endpoint:
+        """Where gateways ask about requests that wait, and for the list of models.
+
+        With TLS only when all gateways have certificates: one without the files would reject the table.
+        """
+        host = self.host(self.control_plane)
+        if not self.gateway_tls or self.gateway_also_plain:
+            return Endpoint(host, API_PORT)
+        return Endpoint(host, labels.TLS_PORT, GATEWAY_SECRETS, name=name_for_gateways(host))
+
     def host(self, service: str) -> str:
         """The full DNS name of a Service of this namespace."""
         return f"{service}.{self.namespace}.svc.{self.cluster_domain.strip('.')}."
@@ -153,7 +170,7 @@ class ChartSettings:
         return Settings(
             host="0.0.0.0",
             port=GATEWAY_PORT,
-            control=Endpoint(self.host(self.control_plane), API_PORT),
+            control=self.asked,
             routes_from=from_control_plane(),
             max_request_bytes=self.max_request_bytes,
             receive_timeout_s=self.receive_timeout_s,

@@ -8,7 +8,7 @@ import logging
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -32,12 +32,13 @@ from fairlead.control.displaced import DisplacedRoutes, TellingEngine
 from fairlead.control.drift import DriftReadings, over_http
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
-from fairlead.control.holds import Holds, mounted
+from fairlead.control.holds import Holds, elsewhere, mounted
 from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import ChangeTokens, Loop, TickingEngine
 from fairlead.control.metrics import Metrics
 from fairlead.control.parallel_writes import ParallelWrites
 from fairlead.control.quotas import Keep, MemoryKeep, quotas_of
+from fairlead.control.secure_port import SecurePort, for_gateways
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.fleet_use import FleetUse
@@ -187,6 +188,7 @@ class ControlPlane:
         self.console = Console(reader, settings.hosts, trial=trial)
         api = build_api(store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready)
         self.api: ASGIApp = mounted(self.holds, api)
+        self.api_without_holds: ASGIApp = mounted(elsewhere, api)
         self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)
         self._thread = threading.Thread(target=self.loop.run, name="loop")
 
@@ -232,22 +234,31 @@ def serve(
     *,
     api_port: int = API_PORT,
     xds_port: int = XDS_PORT,
+    secure: SecurePort | None = None,
     stopped: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the API and gateways until SIGTERM or SIGINT; then stop the loop first and the servers last.
 
+    With `secure` gateways are answered with TLS, and without it only if it says so.
     `stopped` is called once this replica decides nothing any more: from then on another may lead.
     """
-    asyncio.run(_serve(control, {api_port: control.api, xds_port: control.xds}, address, stopped))
+    configs = []
+    if secure is None or secure.also_plain:
+        configs += [_config(control.api, address, api_port), _config(control.xds, address, xds_port)]
+    else:
+        configs.append(_config(control.api_without_holds, address, api_port))
+    if secure is not None:
+        configs.append(secure.secured(_config(for_gateways(control.xds, control.api), address, secure.port)))
+    asyncio.run(_serve(control, configs, stopped))
 
 
-async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str, stopped: Callable[[], None]) -> None:
+async def _serve(control: ControlPlane, configs: Sequence[uvicorn.Config], stopped: Callable[[], None]) -> None:
 
     def ending() -> None:
         control.console.close()
         control.holds.close()
 
-    servers = [_Server(_config(app, address, port), RECEIVE_S, ending=ending) for port, app in apps.items()]
+    servers = [_Server(config, RECEIVE_S, ending=ending) for config in configs]
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
@@ -279,7 +290,7 @@ def _config(app: ASGIApp, address: str, port: int) -> uvicorn.Config:
 
 
 class _Server(LimitedServer):
-    """One of two servers in this process. `_serve` handles signals for both, so the server installs no handlers."""
+    """One of the servers in this process. `_serve` handles signals for all, so the server installs no handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

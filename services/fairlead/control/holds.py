@@ -204,6 +204,13 @@ def _cold(route: Route, ref: VersionRef) -> str:
     return f"{route.spec.model} {ref} is cold"
 
 
+async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """In the place of `Holds`, where no request may be held: a gateway asks again."""
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": ASK_AGAIN, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
 def mounted(holds: ASGIApp, api: ASGIApp) -> ASGIApp:
     """The API with the application below `/hold`."""
 

@@ -18,6 +18,7 @@ from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.instance_tls import InstanceTls
 from fairlead.control.kept_quotas import QuotaConfigMap
 from fairlead.control.publications import ConfigMapPublications, KubeApi
+from fairlead.control.secure_port import SecurePort
 from fairlead.routing.access_file import AccessFile
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.access import Access, in_cluster
@@ -26,6 +27,7 @@ from fairlead.store.kubernetes.kinds import WATCHED
 from fairlead.store.kubernetes.lease import Lease
 from fairlead.store.kubernetes.namespace_lease import NamespaceLease
 from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
+from fairlead.tls import FileContext, Files
 
 QUICK_TIMEOUT_S = 2.0
 """For requests that a rollback waits for (the publication) or a rejection waits for (a log)."""
@@ -33,7 +35,7 @@ QUICK_TIMEOUT_S = 2.0
 
 def run(chart: ChartSettings, access: Access | None = None) -> None:
     """Run one replica until SIGTERM. Raises Unavailable outside a cluster."""
-    log, access = logging.getLogger("fairlead.control"), access or in_cluster()
+    log, access, secure = logging.getLogger("fairlead.control"), access or in_cluster(), _secure(chart)
     watches = CONNECTIONS + len(chart.namespaces) * (len(WATCHED) + 1)
     api, quick = Api(access, connections=watches), Api(access, timeout_s=QUICK_TIMEOUT_S)
     lease = Lease(
@@ -84,10 +86,20 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
     try:
         # The leases are released once this replica decides nothing any more, before the last requests are answered:
         # those of further namespaces first, while this replica still leads.
-        serve(control, chart.address, stopped=lambda: _stop(leases))
+        serve(control, chart.address, secure=secure, stopped=lambda: _stop(leases))
     finally:
         gateways.stop()
         served.close()
+
+
+def _secure(chart: ChartSettings) -> SecurePort | None:
+    """The port with TLS. Raises Invalid if its files cannot be used."""
+    if not chart.gateway_tls:
+        return None
+    files = Files(*(Path(chart.gateway_tls) / name for name in ("tls.crt", "tls.key", "ca.crt")))
+    return SecurePort(
+        FileContext(files, server=True), chart.gateway.host.removesuffix("."), also_plain=chart.gateway_also_plain
+    )
 
 
 def _stop(leases: Sequence[Lease]) -> None:

@@ -24,6 +24,8 @@ class Endpoint:
     """The folder in a gateway that says where its certificates are (`envoy.tls`), for TLS; empty: no TLS."""
     often: bool = False
     """Whether gateways look its name up often, because requests may be waiting for it."""
+    name: str = ""
+    """With TLS: the name that its certificate must have; empty: that of its host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.gateway import GatewaySite, name_for_gateways
 from fairlead.contracts.route import VersionRef
+from fairlead.control.secure_port import SecurePort, for_gateways
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import from_control_plane
@@ -25,6 +29,7 @@ from fairlead.routing.publish.server import build_xds
 from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
+from fairlead.tls import FileContext, Files
 from integration.routing.edge import until
 from support.envoy import Envoy, running_envoy
 from support.event_loop_thread import end_tasks
@@ -32,6 +37,9 @@ from support.processes import free_ports
 from support.publications import InMemoryPublications
 
 LOOPBACK = "127.0.0.1"
+NAMES = {part: f"fairlead-{part}.models.svc.cluster.local" for part in ("control-plane", "gateway")}
+"""The names in certificates, where replicas and gateways speak TLS."""
+VERIFIED = name_for_gateways(NAMES["control-plane"])
 
 
 @dataclass
@@ -71,7 +79,9 @@ def running_replica(
     drain_s: float = 0.05,
     hold_s: float = 2.0,
     tokens: Tokens | None = None,
+    files: Files | None = None,
 ) -> Iterator[Replica]:
+    """With `files` it speaks TLS, with gateways only."""
     replica = Replica(shared, discovery, drain_s=drain_s)
     app = build_xds(
         replica.cache,
@@ -79,7 +89,8 @@ def running_replica(
         hold_s=hold_s,
         on_answer=lambda kind, answer: replica.answers.append((kind, answer)),
     )
-    with serving(app) as replica.port:
+    secure = SecurePort(FileContext(files, server=True), NAMES["gateway"]) if files is not None else None
+    with serving(app if secure is None else for_gateways(app, nothing), secure) as replica.port:
         try:
             yield replica
         finally:
@@ -87,14 +98,19 @@ def running_replica(
             replica.publisher.close()
 
 
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """In the place of the API."""
+    await PlainTextResponse("the API")(scope, receive, send)
+
+
 @contextmanager
-def serving(app: Callable[..., object]) -> Iterator[int]:
-    """Runs an ASGI application on its own thread; yields its port."""
+def serving(app: ASGIApp, secure: SecurePort | None = None) -> Iterator[int]:
+    """Runs an ASGI application on its own thread, with TLS if `secure` is given; yields its port."""
     [port] = free_ports(1)
     config = uvicorn.Config(
         app, host=LOOPBACK, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config if secure is None else secure.secured(config))
     thread = threading.Thread(target=lambda: asyncio.run(_serve(server)), name="xds", daemon=True)
     thread.start()
     until(lambda: server.started)
@@ -133,21 +149,30 @@ class Gateways:
     def __post_init__(self) -> None:
         self.discovery = Static(self.folder)
 
-    def replica(self, *, tokens: Tokens | None = None, **options: float) -> Replica:
+    def replica(self, *, tokens: Tokens | None = None, files: Files | None = None, **options: float) -> Replica:
         """Start one more replica of the control plane."""
-        return self.stack.enter_context(running_replica(self.shared, self.discovery, tokens=tokens, **options))
+        running = running_replica(self.shared, self.discovery, tokens=tokens, files=files, **options)
+        return self.stack.enter_context(running)
 
-    def add(self, name: str, xds_port: int, *, wait: bool = True, token: Path | None = None) -> Envoy:
-        """Start an Envoy of this name that polls this port, with the token in this file."""
+    def add(
+        self, name: str, xds_port: int, *, wait: bool = True, token: Path | None = None, secrets: str = ""
+    ) -> Envoy:
+        """Start an Envoy of this name that polls this port, with the token in this file.
+
+        With `secrets`, the folder with the files of `tls.secret_files`, it speaks TLS.
+        """
         [admin] = free_ports(1)
         self.discovery.sites.append(GatewaySite(name, LOOPBACK, admin))
-        return self.start(name, xds_port, admin, wait=wait, token=token)
+        return self.start(name, xds_port, admin, wait=wait, token=token, secrets=secrets)
 
-    def start(self, name: str, xds_port: int, admin: int, *, wait: bool = True, token: Path | None = None) -> Envoy:
+    def start(
+        self, name: str, xds_port: int, admin: int, *, wait: bool = True, token: Path | None = None, secrets: str = ""
+    ) -> Envoy:
         """Start an Envoy whose site is known already."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        control, own = Endpoint(LOOPBACK, xds_port), Endpoint(LOOPBACK, admin)
+        control = Endpoint(LOOPBACK, xds_port, secrets, name=VERIFIED if secrets else "")
+        own = Endpoint(LOOPBACK, admin)
         secret = folder / "token.json"
         if token is not None:
             secret.write_text(json.dumps(token_secret(str(token))))
@@ -189,3 +214,39 @@ def some_gateways(folder: Path) -> Iterator[Gateways]:
     settings = Settings(port=port, control=Endpoint(LOOPBACK, control), routes_from=from_control_plane())
     with ExitStack() as stack:
         yield Gateways(folder, stack, settings)
+
+
+def served(replica: Replica, seq: int) -> bool:
+    """Whether every gateway serves this revision of iris."""
+    replica.publisher.step()
+    states = replica.publisher.gateways()
+    return all(one.reachable and one.programmed == {"iris": seq} for one in states)
+
+
+@contextmanager
+def load(gateways: Gateways, threads: int = 3) -> Iterator[Counter[object]]:
+    """Sends requests without a pause; counts responses by status, and those other than 200 with their text."""
+    seen: Counter[object] = Counter()
+    stop, lock = threading.Event(), threading.Lock()
+
+    def ask() -> None:
+        mine: Counter[object] = Counter()
+        with gateways.client() as client:
+            while not stop.is_set():
+                try:
+                    answer = client.post("/models/iris/predict", json={})
+                    mine[200 if answer.status_code == 200 else (answer.status_code, answer.text)] += 1
+                except httpx.HTTPError as error:
+                    mine[repr(error)] += 1
+        with lock:
+            seen.update(mine)
+
+    running = [threading.Thread(target=ask) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from fairlead.errors import Conflict, Refused, Unavailable
 from fairlead.routing.publish.admin import AdminClient
 from integration.routing.backends import Backends
 from integration.routing.edge import V1, V2, bad, iris, until
-from integration.routing.replicas import Gateways, Replica, some_gateways
+from integration.routing.replicas import Gateways, Replica, load, served, some_gateways
 from support.background import repeat_in_background
 from support.relay import running_relay
 from support.version_recorder import VersionRecorder, recording_versions
@@ -29,12 +27,6 @@ def gateways(tmp_path: Path, backends: Backends) -> Iterator[Gateways]:
         for ref in (V1, V2):
             made.endpoints["default", "iris", ref] = [backends.start(ref.version).endpoint]
         yield made
-
-
-def served(replica: Replica, seq: int) -> bool:
-    replica.publisher.step()
-    states = replica.publisher.gateways()
-    return all(one.reachable and one.programmed == {"iris": seq} for one in states)
 
 
 @contextmanager
@@ -54,35 +46,6 @@ def rejections(gateways: Gateways) -> list[int]:
     """How many updates each gateway has rejected, by its log."""
     logs = [gateways.folder / site.name / "envoy.log" for site in gateways.discovery.sites]
     return [log.read_text().count("rejected") for log in logs]
-
-
-@contextmanager
-def load(gateways: Gateways, threads: int = 3) -> Iterator[Counter[object]]:
-    """Sends requests without a pause; counts responses by status, and those other than 200 with their text."""
-    seen: Counter[object] = Counter()
-    stop, lock = threading.Event(), threading.Lock()
-
-    def ask() -> None:
-        mine: Counter[object] = Counter()
-        with gateways.client() as client:
-            while not stop.is_set():
-                try:
-                    answer = client.post("/models/iris/predict", json={})
-                    mine[200 if answer.status_code == 200 else (answer.status_code, answer.text)] += 1
-                except httpx.HTTPError as error:
-                    mine[repr(error)] += 1
-        with lock:
-            seen.update(mine)
-
-    running = [threading.Thread(target=ask) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        for thread in running:
-            thread.join()
 
 
 def test_changing_versions_of_two_gateways_under_load_fails_no_request(gateways: Gateways) -> None:

@@ -74,6 +74,7 @@ def test_missing_variables_are_named() -> None:
         ("FAIRLEAD_GATEWAY_PORT", "65536"),
         ("FAIRLEAD_CHECK_GATEWAY_TOKENS", "yes"),
         ("FAIRLEAD_GRPC", "on"),
+        ("FAIRLEAD_GATEWAY_ALSO_PLAIN", "both"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(name: str, value: str) -> None:
@@ -107,6 +108,15 @@ def test_with_its_certificates_the_models_are_reached_with_tls() -> None:
         names = ChartSettings.from_environment(ENVIRONMENT | more).service_names()
         [[endpoint]] = names.endpoints([table]).values()
         assert (endpoint.port, endpoint.secrets) == (port, secrets)
+
+
+def test_gateways_ask_with_tls_once_none_is_left_without_certificates() -> None:
+    more = {"FAIRLEAD_GATEWAY_TLS": "/tls"}
+    both = ChartSettings.from_environment(ENVIRONMENT | more | {"FAIRLEAD_GATEWAY_ALSO_PLAIN": "true"})
+    only = ChartSettings.from_environment(ENVIRONMENT | more)
+    host = "shop-control-plane.ml.svc.cluster.local."
+    assert both.settings().control == Endpoint(host, 8081)
+    assert only.settings().control == Endpoint(host, 8443, "/etc/fairlead", name=f"gateways.{host[:-1]}")
 
 
 def test_further_namespaces_are_each_named_once_and_without_the_platforms_own() -> None:

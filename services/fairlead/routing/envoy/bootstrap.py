@@ -8,9 +8,15 @@ from fairlead.routing.envoy.clusters import discovery
 from fairlead.routing.envoy.overload import MEMORY_BYTES, overload_manager
 from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
 from fairlead.routing.envoy.sources import TOKEN_HEADER, XDS, from_control_plane, from_folder
+from fairlead.routing.envoy.tls import to_services
 from fairlead.routing.snapshot import Endpoint
 
 XDS_CONNECT_TIMEOUT_S = 1.0
+XDS_TLS_CONNECT_TIMEOUT_S = 2.0
+"""With TLS the control plane shakes hands, and it may be busy."""
+XDS_TLS_REQUESTS = 30
+"""So many requests share a connection with TLS: ten minutes while nothing changes. Then another one begins, with the
+certificates of that moment."""
 TOKEN = "token"
 """The name of the secret that holds a gateway's token."""
 ADMIN_PAGES = (*READ_PAGES, DRAIN_PAGE, "drain_listeners")
@@ -56,6 +62,8 @@ def rest_bootstrap(
     memory_bytes: int = MEMORY_BYTES,
 ) -> Json:
     """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
+
+    They speak TLS with it if the endpoint has `secrets`, and show it their certificate.
 
     With `admin_path`, the admin page is a socket at this path, for its owner only, and at `admin` one can only read.
     `drain` is then a loopback address where a container, whose shell opens no socket, can take its gateway out of
@@ -110,17 +118,32 @@ def _control_plane(endpoint: Endpoint, token: str | None) -> Json:
     return {
         "name": XDS,
         **discovery([endpoint]),
-        "connect_timeout": seconds(XDS_CONNECT_TIMEOUT_S),
+        "connect_timeout": seconds(XDS_TLS_CONNECT_TIMEOUT_S if endpoint.secrets else XDS_CONNECT_TIMEOUT_S),
         "upstream_connection_options": {"tcp_keepalive": silence},
         "load_assignment": {
             "cluster_name": XDS,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(endpoint)}}]}],
         },
-        **(_with_token(token) if token else {}),
+        **_protocol(endpoint, token),
+        **(to_services(endpoint.secrets, [endpoint.name or endpoint.host]) if endpoint.secrets else {}),
     }
 
 
-def _with_token(secret: str) -> Json:
+def _protocol(endpoint: Endpoint, token: str | None) -> Json:
+    """How this cluster speaks HTTP, where that is not Envoy's default."""
+    if not token and not endpoint.secrets:
+        return {}
+    ends = {"common_http_protocol_options": {"max_requests_per_connection": XDS_TLS_REQUESTS}}
+    options = typed(
+        "extensions.upstreams.http.v3.HttpProtocolOptions",
+        **(ends if endpoint.secrets else {}),
+        explicit_http_config={"http_protocol_options": {}},
+        **(_sends(token) if token else {}),
+    )
+    return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}}
+
+
+def _sends(secret: str) -> Json:
     """A filter of this cluster alone sends the token, so it goes nowhere else."""
     credential = {"name": TOKEN, "sds_config": {"path_config_source": {"path": secret}}}
     generic = typed(
@@ -132,15 +155,12 @@ def _with_token(secret: str) -> Json:
         credential=extension("envoy.http.injected_credentials.generic", generic),
     )
     codec = typed("extensions.filters.http.upstream_codec.v3.UpstreamCodec")
-    options = typed(
-        "extensions.upstreams.http.v3.HttpProtocolOptions",
-        explicit_http_config={"http_protocol_options": {}},
-        http_filters=[
+    return {
+        "http_filters": [
             extension("envoy.filters.http.credential_injector", injector),
             extension("envoy.filters.http.upstream_codec", codec),
-        ],
-    )
-    return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}}
+        ]
+    }
 
 
 def _statistics() -> Json:

@@ -137,7 +137,7 @@ def _tls(hosts: Sequence[Endpoint]) -> Json:
     return {
         "connect_timeout": seconds(TLS_CONNECT_TIMEOUT_S),
         "typed_extension_protocol_options": protocol(common={"max_requests_per_connection": TLS_REQUESTS}),
-        **to_services(secrets.pop(), sorted({host.host for host in hosts})),
+        **to_services(secrets.pop(), sorted({host.name or host.host for host in hosts})),
     }
 
 

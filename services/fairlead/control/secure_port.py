@@ -1,0 +1,103 @@
+"""The port with TLS for gateways: tables, requests that wait, the list of models. Only a gateway is answered.
+
+TLS lets in whoever has a client's certificate of the authority. Others than gateways may have one, such as the control
+plane itself. So the name in the certificate is read when a connection begins; under another one all its requests are
+refused. The name is compared as a text: the certificate of the models stands for all names of their namespace, and is
+none of a gateway.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fairlead.contracts import labels
+from fairlead.tls import FileContext
+
+COMPLAIN_EVERY_S = 60.0
+"""A refusal is in the log at most so often: anybody with a certificate can send any number of requests."""
+
+_log = logging.getLogger("fairlead.control")
+
+
+@dataclass(frozen=True, slots=True)
+class SecurePort:
+    """How the port with TLS is served."""
+
+    context: FileContext
+    """Asks each client for a certificate."""
+    gateway: str
+    """The name that the certificate of a gateway has."""
+    port: int = labels.TLS_PORT
+    also_plain: bool = False
+    """Whether gateways are answered without TLS too, on the ports of before."""
+
+    def secured(self, config: uvicorn.Config) -> uvicorn.Config:
+        """This configuration of a server, with TLS and for gateways only."""
+        config.http = _connections(self.gateway)
+        config.load()
+        config.ssl = self.context
+        return config
+
+
+def for_gateways(xds: ASGIApp, api: ASGIApp) -> ASGIApp:
+    """All that gateways ask, as one application."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (xds if str(scope["path"]).startswith("/v3/discovery:") else api)(scope, receive, send)
+
+    return app
+
+
+class Refusal:
+    """An application that answers 403 to everything, and says why, also in the log."""
+
+    def __init__(self, gateway: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._gateway, self._monotonic = gateway, monotonic
+        self._said_at = float("-inf")
+
+    def of(self, names: Sequence[str]) -> ASGIApp:
+        """For a client whose certificate has these names."""
+        found = f"has the name {', '.join(names)}" if names else "has no name"
+        why = f"the certificate of this client {found}, and only {self._gateway} is answered here"
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            self._complain(scope["client"], why)
+            body = {"type": "about:blank", "title": "not a gateway", "status": 403, "detail": why}
+            answer = JSONResponse(body, status_code=403, media_type="application/problem+json")
+            await answer(scope, receive, send)
+
+        return app
+
+    def _complain(self, client: tuple[str, int] | None, why: str) -> None:
+        now = self._monotonic()
+        if now - self._said_at >= COMPLAIN_EVERY_S:
+            self._said_at = now
+            _log.warning("a request of %s is refused: %s", client[0] if client else "nobody", why)
+
+
+def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
+    """The DNS names of a certificate, as `ssl` returns it."""
+    return [name for kind, name in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
+
+
+def _connections(gateway: str) -> type[H11Protocol]:
+    """The class of a connection whose client must be this gateway."""
+    refusal = Refusal(gateway)
+
+    class Connection(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            names = names_of(transport.get_extra_info("peercert"))
+            if gateway not in names:
+                self.app = refusal.of(names)
+
+    return Connection
