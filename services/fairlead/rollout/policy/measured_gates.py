@@ -43,10 +43,13 @@ def weigh_quality(gate: GateSpec, state: State, window: Window) -> Weighed:
 
 
 def weigh_cost(gate: GateSpec, state: State, window: Window) -> Weighed:
-    """The evidence after one more window. Windows in which the candidate has too little load are no evidence."""
+    """The evidence after one more window. Windows in which the candidate has too little load are no evidence.
+
+    Nor are those in which a version did not know its CPU seconds: its rows would have cost nothing.
+    """
     arms = _measured(window)
     now = tuple(
-        number
+        number if knows_cost(arms) else 0.0
         for one in (arms.candidate, arms.stable)
         for number in (float(one.rows), max(0.0, one.cpu_s - one.idle_cpu_s), one.seconds)
     )
@@ -60,6 +63,11 @@ def weigh_cost(gate: GateSpec, state: State, window: Window) -> Weighed:
     kept: dict[str, tuple[float, ...]] = {"open": waiting, "wealth": tuple(wealth.tolist()), "judged": (judged,)}
     harm, safe = _logs(wealth)
     return Weighed(kept, harm, safe, harm)
+
+
+def knows_cost(found: VersionsMeasured) -> bool:
+    """Whether both versions knew the CPU seconds of their rows."""
+    return "cost" not in (*found.candidate.missing, *found.stable.missing)
 
 
 def has_load(rows: float, seconds: float, stable_rows: float, stable_seconds: float) -> bool:

@@ -14,6 +14,7 @@ from fairlead.rollout.policy.measured_gates import (
     LEAST_ROWS,
     has_load,
     has_other_bins,
+    knows_cost,
     predictions,
 )
 from fairlead.rollout.policy.situation import Situation
@@ -139,5 +140,6 @@ def cost_in_numbers(situation: Situation) -> dict[str, float]:
 
 
 def _compared(situation: Situation) -> VersionsMeasured:
-    windows = [one for one in situation.observation.windows if one.measured is not None]
-    return all_measured(one for one in windows if not _has_too_little(one.measured or VersionsMeasured()))
+    """What counts as evidence of the cost."""
+    windows = [(one, one.measured) for one in situation.observation.windows if one.measured is not None]
+    return all_measured(one for one, told in windows if knows_cost(told) and not _has_too_little(told))

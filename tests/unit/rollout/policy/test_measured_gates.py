@@ -152,6 +152,15 @@ class TestCost:
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "1.1.0 does not know its CPU seconds" in found.reason
 
+    def test_rows_whose_cpu_seconds_nobody_knew_are_no_evidence_of_a_low_cost(self) -> None:
+        """With them, a candidate of five times the cost passed: its first rows seemed to cost nothing."""
+        mine, theirs = Measured(rows=100, seconds=5, missing=("cost",)), Measured(rows=100, seconds=5, cpu_s=0.1)
+        unknown = [told(mine, theirs), told(mine.plus(Measured(rows=9, cpu_s=0.1)), theirs), told(theirs, mine)] * 10
+        alone, after = (check(a_strategy("cost"), *before, *[used(0.5)] * 11) for before in ([], unknown))
+        assert (alone.verdict, alone.numbers) == (after.verdict, after.numbers)
+        assert after.numbers["candidate_cpu_s_per_1000"] == 5
+        assert check(a_strategy("cost"), *unknown, *[used(0.5)] * 20).verdict is Verdict.FAIL
+
 
 class TestPredictionDrift:
     def test_another_distribution_of_the_number_fails(self) -> None:
