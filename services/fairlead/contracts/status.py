@@ -36,6 +36,9 @@ class Reason(StrEnum):
     BEHIND = "Behind"
     COUNTED = "Counted"
     GAP = "Gap"
+    NOT_COMPARED = "NotCompared"
+    INPUTS_ALIKE = "InputsAlike"
+    INPUTS_DIFFER = "InputsDiffer"
     OTHER_ROUTE = "OtherRoute"
     UNREADABLE = "Unreadable"
 

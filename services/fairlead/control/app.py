@@ -29,6 +29,7 @@ from fairlead.control.console.sessions import Sessions
 from fairlead.control.console.trial import Trial
 from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
+from fairlead.control.drift import over_http
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.entry_certificates import FOLDER as ENTRY_FOLDER
 from fairlead.control.entry_certificates import EntryCertificates, look_at
@@ -36,6 +37,7 @@ from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.holds import Holds, mounted
 from fairlead.control.hosts import OnlyHosts
+from fairlead.control.input_watch import InputWatch
 from fairlead.control.kept_quotas import QUOTAS, QuotaFile
 from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import Loop
@@ -86,6 +88,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     holds = Holds(store, gateways.gateways)
     use = EnvoyUse(LOOPBACK, facts.admin_port)
     load = WatchedLoad(EnvoyStats(LOOPBACK, facts.admin_port))
+    inputs = InputWatch(over_http())
     engine = Engine(
         store,
         gateways=gateways,
@@ -98,6 +101,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         replays=facts.metrics.source == "prometheus",
         why_unknown=Supervision(ledger.parent).why_unknown,
         demand=GatewayDemand(use, holds),
+        inputs=inputs,
     )
     quotas = quotas_of(access, lambda: [gateway_of(facts)], QuotaFile(ledger.with_name(QUOTAS)), log)
     settings = settings_of(facts, folder, key_hash(own_key))
@@ -141,10 +145,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         actions.close()
         loop.stop()
         turning.join()
-        smoke.close()
-        quotas.close()
-        use.close()
-        answers.close()
+        for one in (smoke, quotas, use, answers, inputs):
+            one.close()
         if history is not None:
             history.close()
 

@@ -33,6 +33,7 @@ from fairlead.control.drift import DriftReadings, over_http
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.holds import Holds, elsewhere, mounted
+from fairlead.control.input_watch import InputWatch
 from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import ChangeTokens, Loop, TickingEngine
 from fairlead.control.metrics import Metrics
@@ -148,6 +149,7 @@ class ControlPlane:
         self._publisher = XdsPublisher(
             publications, self.snapshots, Fleet(gateways), unread=namespaces.unread if namespaces is not None else tuple
         )
+        self._inputs = InputWatch(over_http(connect))
         engine: TickingEngine = Engine(
             store,
             gateways=self,
@@ -161,6 +163,7 @@ class ControlPlane:
             scales=scales,
             writes=self._writes,
             demand=GatewayDemand(self._use, self.holds),
+            inputs=self._inputs,
         )
         if namespaces is not None:
             engine = TellingEngine(engine, namespaces)
@@ -216,6 +219,7 @@ class ControlPlane:
         self._stats.close()
         self._use.close()
         self._answers.close()
+        self._inputs.close()
         if self._history is not None:
             self._history.close()
         self._quotas.close()

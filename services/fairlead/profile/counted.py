@@ -25,7 +25,7 @@ _ESCAPED = re.compile(r"\\(.)")
 _READ = {
     metric.name: tuple(name for name in metric.labels if name not in MODEL_IDENTITY)
     for metric in (*told.MODEL_DRIFT, *told.MODEL_VECTORS)
-} | {told.MODEL_PROFILE_INFO.name: ("profile", "kind")}
+} | {told.MODEL_PROFILE_INFO.name: ("profile", "edges", "kind")}
 """The labels that are read of each metric. A later release may tell others too."""
 MOST = 2.0**53
 """A larger number was not counted."""
@@ -64,6 +64,8 @@ class Counted:
     """The counts of one version. `profile` is the digest of its profile; empty if it has none: then all is empty."""
 
     profile: str = ""
+    edges: str = ""
+    """The digest of its bins."""
     rows: int = 0
     skipped: int = 0
     failed: int = 0
@@ -82,13 +84,14 @@ def read(text: str) -> Counted:
     infos = found[told.MODEL_PROFILE_INFO.name]
     if len(infos) != 1:
         raise ValueError("it does not say whether it has a profile")
-    ((profile, kind),) = infos
+    ((profile, edges, kind),) = infos
     if kind != "given":
         return Counted()
     _limit(found)
     requests = {labels[0]: int(value) for labels, value in found[told.MODEL_DRIFT_REQUESTS.name].items()}
     return Counted(
         profile=profile,
+        edges=edges,
         rows=_sum(found, told.MODEL_DRIFT_ROWS.name),
         skipped=_sum(found, told.MODEL_DRIFT_SKIPPED.name),
         failed=_sum(found, told.MODEL_DRIFT_FAILED.name),
@@ -123,6 +126,30 @@ def added(counts: Sequence[Counted]) -> Counted:
                 sums=np.sum([other.vectors[at].sums for other in counts], axis=0),
             )
             for at, one in enumerate(first.vectors)
+        ),
+    )
+
+
+def since(now: Counted, first: Counted) -> Counted:
+    """What one instance has counted after `first`. Raises ValueError if it has begun again meanwhile."""
+    if _shape(now) != _shape(first) or now.rows < first.rows:
+        raise ValueError("it counts from zero again")
+    requests = {name: count - first.requests[name] for name, count in now.requests.items()}
+    features = tuple(
+        replace(one, live=one.live - before.live) for one, before in zip(now.features, first.features, strict=True)
+    )
+    if min((*requests.values(), *(one.live.min() for one in features)), default=0) < 0:
+        raise ValueError("it counts from zero again")
+    return replace(
+        now,
+        rows=now.rows - first.rows,
+        skipped=now.skipped - first.skipped,
+        failed=now.failed - first.failed,
+        requests=requests,
+        features=features,
+        vectors=tuple(
+            replace(one, rows=one.rows - before.rows, sums=one.sums - before.sums)
+            for one, before in zip(now.vectors, first.vectors, strict=True)
         ),
     )
 

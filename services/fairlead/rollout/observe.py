@@ -34,9 +34,11 @@ from fairlead.rollout.ports import (
     Gateways,
     GatewayState,
     History,
+    Inputs,
     InstanceAddress,
     MetricSource,
     NoDemand,
+    NoInputs,
     Smoke,
 )
 from fairlead.rollout.windows.attempt_history import AttemptHistory
@@ -93,6 +95,7 @@ class Observer:
         replays: bool = False,
         why_unknown: Callable[[], str] = lambda: "",
         demand: Demand | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         """`history` serves custom gates. If it `replays`, it also replaces `metrics`, which is then not read."""
         self._store = store
@@ -102,6 +105,7 @@ class Observer:
         self._why_unknown = why_unknown
         self._window_s = window_s
         self._answers = answers
+        self._inputs: Inputs = inputs or NoInputs()
         self._history = history
         replayed = ReplayedWindows(history, window_s) if history is not None and replays else None
         self._source: Source = replayed or CountedWindows(metrics)
@@ -153,6 +157,7 @@ class Observer:
         The largest part are answers: up to 32,768 wait for their partner in each route.
         """
         self._answer_windows.keep(routes)
+        self._inputs.keep(routes)
         self._served_at = {name: at for name, at in self._served_at.items() if name in routes}
         self._once_stable = {name: known for name, known in self._once_stable.items() if name in routes}
 
@@ -231,6 +236,8 @@ class Observer:
         pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
         seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
         seen = replace(seen, problems=self._answer_windows.problems(route.name))
+        mine = _of_model(route.namespace, route.spec.model, snapshot)
+        seen = replace(seen, inputs=self._inputs.difference(route.name, head.table, mine))
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))

@@ -173,6 +173,31 @@ class NoAnswers:
         return {}
 
 
+class Inputs(Protocol):
+    """Compares the rows that a candidate gets with those that stable gets. For people, never evidence."""
+
+    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> str | None:
+        """How they differ, as a sentence; empty if no more than by chance, None while that is not known.
+
+        `instances` are those of the model. The engine calls this at every tick. Never waits or raises.
+        """
+        ...
+
+    def keep(self, routes: Collection[str]) -> None:
+        """Drop what is known of all routes but these."""
+        ...
+
+
+class NoInputs:
+    """`Inputs` where nothing is compared."""
+
+    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> None:
+        """Knows nothing."""
+
+    def keep(self, routes: Collection[str]) -> None:
+        """Does nothing."""
+
+
 class Scales(Protocol):
     """Writes how many instances versions have, where nothing else does: in a cluster, `autoscaling.kind: managed`."""
 

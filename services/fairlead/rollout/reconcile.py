@@ -28,6 +28,7 @@ from fairlead.rollout.ports import (
     EngineStore,
     Gateways,
     History,
+    Inputs,
     MetricSource,
     NoAnswers,
     NoScales,
@@ -62,13 +63,15 @@ class Engine:
         why_unknown: Callable[[], str] = lambda: "",
         demand: Demand | None = None,
         writes: StatusWrites | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
         `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
         that cannot be set; it shows how far the `clock` jumped. `why_unknown` says why the instances may be old, and is
         empty while they are current. `scales` gives versions their instances where nothing else does. Without `demand`
-        no version becomes cold. `writes` carries out the writes of statuses.
+        no version becomes cold. `writes` carries out the writes of statuses. Without `inputs` nobody is told that a
+        candidate gets other rows than stable.
         """
         self._store = store
         self._log = log
@@ -89,6 +92,7 @@ class Engine:
             replays=replays,
             why_unknown=why_unknown,
             demand=demand,
+            inputs=inputs,
         )
 
     def tick(self, between: Callable[[], None] = lambda: None) -> list[Revision]:

@@ -91,6 +91,7 @@ def report(
                 paused_condition(situation),
                 target_condition(situation),
                 counted_condition(observation),
+                inputs_condition(situation),
             ),
         ),
     ).to_json()
@@ -301,6 +302,13 @@ def counted_condition(observation: Observation) -> Condition:
     return Condition(
         type="Counted", status=gap is None, reason=Reason.GAP if gap else Reason.COUNTED, message=gap or ""
     )
+
+
+def inputs_condition(situation: Situation) -> Condition:
+    """The candidate gets other rows than stable. Requests are assigned at random, so this is no fault of a version."""
+    told = situation.observation.inputs if situation.candidate is not None else None
+    reason = Reason.NOT_COMPARED if told is None else Reason.INPUTS_DIFFER if told else Reason.INPUTS_ALIKE
+    return Condition(type="InputsDiffer", status=bool(told), reason=reason, message=told or "")
 
 
 def conflict_condition(model: str, winner: str) -> Condition:

@@ -67,7 +67,11 @@ def _next(step: StepStatus) -> str:
 
 
 def problems(status: Status) -> Iterator[str]:
-    """Versions that are not tried again, gateways that refused their configuration, and versions without pods."""
+    """Rows that differ between the versions, versions that are not tried again, gateways that refused their
+    configuration, and versions without pods."""
+    inputs = status.condition("InputsDiffer")
+    if inputs is not None and inputs.status:
+        yield inputs.message
     for rejected in status.rejected:
         if rejected.reason in status.waiting:
             continue  # it was said already

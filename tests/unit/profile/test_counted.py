@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import MAX_BINS, MAX_FEATURES, to_text
 from fairlead.contracts.slices import MAX_SLICES
-from fairlead.profile.counted import Counted, added, read
+from fairlead.profile.counted import Counted, added, read, since
 from support.drift_texts import a_text
 from support.profiles import of_points
 
@@ -188,3 +188,17 @@ def test_more_than_a_profile_can_have_is_refused(most: str, more: str, what: str
     assert read(most).profile
     with pytest.raises(ValueError, match=f"{what}, more than the"):
         read(more)
+
+
+def test_what_was_counted_since_is_the_difference() -> None:
+    first = read(a_text(of_points(), {"x": [0, 3, 4, 1, 0]}))
+    now = read(a_text(of_points(), {"x": [1, 5, 4, 1, 2]}))
+    found = since(now, first)
+    assert found.features[0].live.tolist() == [1, 2, 0, 0, 2]
+    assert (found.rows, found.requests) == (5, {"": 5})
+
+
+@pytest.mark.parametrize("later", [[0, 2, 4, 1, 0], [0, 0, 9, 0, 0]])
+def test_an_instance_that_began_again_has_counted_nothing_since(later: list[int]) -> None:
+    with pytest.raises(ValueError, match="from zero again"):
+        since(read(a_text(of_points(), {"x": later})), read(a_text(of_points(), {"x": [0, 3, 4, 1, 0]})))

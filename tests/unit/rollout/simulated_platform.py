@@ -74,6 +74,19 @@ class AnswerQueue:
         return {"iris": CollectedAnswers(collected, classes, increases=increases)}
 
 
+class SimulatedInputs:
+    """`ports.Inputs` of a simulated platform."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> str | None:  # noqa: ARG002
+        return self._platform.unlike if table.candidate is not None else None
+
+    def keep(self, routes: Collection[str]) -> None:
+        pass
+
+
 class Platform:
     """One route "iris" with gateways, instances, answers and a clock."""
 
@@ -104,6 +117,8 @@ class Platform:
         """How many instances each version was given, where nothing else scales."""
         self.unknown = ""
         """Why nobody knows which instances are ready; then their rows are only what was known last."""
+        self.unlike: str | None = None
+        """How the candidate's rows differ from stable's; None: nobody knows."""
         self.uses: dict[ClusterKey, int] = {}
         """How many requests each cluster of the gateways has had."""
         self.waiting: set[VersionRef] = set()
@@ -131,6 +146,7 @@ class Platform:
             scales=self,
             why_unknown=lambda: self.unknown,
             demand=SimulatedDemand(self),
+            inputs=SimulatedInputs(self),
         )
         observe = engine._observer.observe
 

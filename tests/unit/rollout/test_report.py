@@ -12,6 +12,7 @@ from fairlead.contracts.route import Strategy
 from fairlead.contracts.status import Condition, Reason, Status
 from fairlead.rollout.report import GATEWAY_AWAY_S
 from fairlead.store.statuses import read_status
+from fairlead.views import rollout
 from unit.rollout.simulated_platform import START, STEPS, Platform, at_step
 
 
@@ -212,3 +213,27 @@ def test_a_rejected_candidate_that_was_never_stable_is_tried_again_while_stable_
     canary.tick(1)
     canary.tick(1)
     assert (health(canary).command, canary.head.table.weight) == ("fairlead promote iris", 0)
+
+
+def inputs(platform: Platform) -> Condition:
+    found = status(platform).condition("InputsDiffer")
+    assert found is not None
+    return found
+
+
+def test_a_candidate_that_gets_other_rows_is_told_and_goes_on(canary: Platform) -> None:
+    canary.unlike = "1.1.0 gets other rows than 1.0.0"
+    before = canary.head
+    canary.tick()
+    assert (inputs(canary).status, inputs(canary).reason) == (True, Reason.INPUTS_DIFFER)
+    assert list(rollout.problems(status(canary))) == ["1.1.0 gets other rows than 1.0.0"]
+    assert not [one for one in status(canary).checks if "other rows" in one.reason]
+    assert canary.head == before
+
+
+def test_rows_that_nobody_compared_do_not_count_as_alike(canary: Platform) -> None:
+    assert (inputs(canary).status, inputs(canary).reason) == (False, Reason.NOT_COMPARED)
+    canary.unlike = ""
+    canary.tick()
+    assert (inputs(canary).status, inputs(canary).reason) == (False, Reason.INPUTS_ALIKE)
+    assert not list(rollout.problems(status(canary)))
