@@ -2,7 +2,8 @@
 
 A context looks at its files when a connection begins, at most once a second, and reads them again if they changed. So a
 renewed certificate needs no restart and ends no connection: those that are open keep what they began with. Files that
-cannot be used are reported in the log and tried again each minute, and the context goes on with what it has.
+cannot be used are reported in the log and tried again each minute, and the context goes on with what it has. A
+certificate that has expired while nobody renewed it is reported, too.
 """
 
 from __future__ import annotations
@@ -100,11 +101,26 @@ class FileContext(ssl.SSLContext):
     _files: Files
     _server: bool
     _monotonic: Callable[[], float]
+    _clock: Callable[[], datetime]
+    _refused: Callable[[str], None] | None
 
-    def __new__(cls, files: Files, *, server: bool, monotonic: Callable[[], float] = time.monotonic) -> Self:
-        """Raises Invalid if the files cannot be used."""
+    def __new__(
+        cls,
+        files: Files,
+        *,
+        server: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        refused: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Raises Invalid if the files cannot be used.
+
+        `refused` is called with the reason when the certificate of the other side is refused: a server's connections
+        end without a word.
+        """
         made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         made._files, made._server, made._monotonic = files, server, monotonic  # noqa: SLF001
+        made._clock, made._refused = clock, refused  # noqa: SLF001
         return made
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -120,10 +136,21 @@ class FileContext(ssl.SSLContext):
             if now - self._looked_at >= LOOK_S:
                 self._looked_at = now
                 self._watch.look()
+                self._tell_end()
             return self._context
 
     def _read(self) -> None:
         self._context = _read(self._files, server=self._server)
+        if self._refused is not None:
+            self._context.sslobject_class = _telling(self._refused)
+        self._ends = _end_of(self._files.certificate)
+
+    def _tell_end(self) -> None:
+        """Say once that the certificate in use has expired."""
+        if self._ends is not None and self._clock() >= self._ends:
+            said = "the certificate %s expired at %s and was not renewed: the other side refuses it; replace the file"
+            logger.error(said, self._files.certificate, f"{self._ends:%Y-%m-%d %H:%M} UTC")
+            self._ends = None
 
     def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
         """Begin a connection in memory."""
@@ -132,6 +159,28 @@ class FileContext(ssl.SSLContext):
     def wrap_socket(self, *arguments: Any, **more: Any) -> ssl.SSLSocket:
         """Begin a connection on a socket."""
         return self.current().wrap_socket(*arguments, **more)
+
+
+def _end_of(certificate: Path) -> datetime | None:
+    """None if it cannot be read, because it was replaced at this moment."""
+    try:
+        return valid_until(certificate.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def _telling(refused: Callable[[str], None]) -> type[ssl.SSLObject]:
+    """The class of connections in memory that tell why they refuse the other side's certificate."""
+
+    class Telling(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except ssl.SSLCertVerificationError as error:
+                refused(error.verify_message)
+                raise
+
+    return Telling
 
 
 def check(files: Files, *, server: bool) -> None:

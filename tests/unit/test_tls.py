@@ -7,6 +7,8 @@ import os
 import ssl
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,43 @@ def test_changed_files_that_cannot_be_used_are_told_once_and_those_before_stay(
     assert line.getMessage() == (
         f"changed files are not used, those before are: the certificate {files.certificate} has expired"
     )
+
+
+def test_a_certificate_that_nobody_renewed_is_told_once_when_it_has_expired(
+    issued: Callable[..., Files], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, files = Clock(), issued(days="2")
+    today = datetime.now(UTC)
+    now = today
+    context = FileContext(files, server=True, monotonic=clock, clock=lambda: now)
+    with caplog.at_level(logging.ERROR):
+        for days in (1, 3, 4):
+            now = today + timedelta(days=days)
+            clock.now += LOOK_S
+            serial(context)
+    [line] = caplog.records
+    ended = valid_until(files.certificate.read_text())
+    assert line.getMessage() == (
+        f"the certificate {files.certificate} expired at {ended:%Y-%m-%d %H:%M} UTC and was not renewed: "
+        "the other side refuses it; replace the file"
+    )
+
+
+def test_a_server_tells_why_it_refuses_the_certificate_of_a_client(
+    issued: Callable[..., Files], authority: Authority
+) -> None:
+    said: list[str] = []
+    context = FileContext(issued(), server=True, refused=said.append)
+    for days in ("7", "-1"):
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        client.load_cert_chain(*authority.issue("client", usages="clientAuth", days=days))
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        asks, answers = client.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True)
+        for end in (asks, answers, asks, answers):
+            with suppress(ssl.SSLWantReadError, ssl.SSLCertVerificationError):
+                end.do_handshake()
+    assert said == ["certificate has expired"]
 
 
 def test_files_that_become_valid_later_are_used_within_a_minute_and_told_once(

@@ -27,7 +27,6 @@ from fairlead.store.kubernetes.kinds import WATCHED
 from fairlead.store.kubernetes.lease import Lease
 from fairlead.store.kubernetes.namespace_lease import NamespaceLease
 from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
-from fairlead.tls import FileContext, Files
 
 QUICK_TIMEOUT_S = 2.0
 """For requests that a rollback waits for (the publication) or a rejection waits for (a log)."""
@@ -96,10 +95,8 @@ def _secure(chart: ChartSettings) -> SecurePort | None:
     """The port with TLS. Raises Invalid if its files cannot be used."""
     if not chart.gateway_tls:
         return None
-    files = Files(*(Path(chart.gateway_tls) / name for name in ("tls.crt", "tls.key", "ca.crt")))
-    return SecurePort(
-        FileContext(files, server=True), chart.gateway.host.removesuffix("."), also_plain=chart.gateway_also_plain
-    )
+    gateway = chart.gateway.host.removesuffix(".")
+    return SecurePort.of_folder(Path(chart.gateway_tls), gateway, also_plain=chart.gateway_also_plain)
 
 
 def _stop(leases: Sequence[Lease]) -> None:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fairlead.contracts import labels
-from fairlead.tls import FileContext
+from fairlead.tls import FileContext, Files
 
 COMPLAIN_EVERY_S = 60.0
 """A refusal is in the log at most so often: anybody with a certificate can send any number of requests."""
@@ -40,6 +41,13 @@ class SecurePort:
     also_plain: bool = False
     """Whether gateways are answered without TLS too, on the ports of before."""
 
+    @classmethod
+    def of_folder(cls, folder: Path, gateway: str, *, also_plain: bool = False) -> SecurePort:
+        """With tls.crt, tls.key and ca.crt of this folder. Raises Invalid if they cannot be used."""
+        files = Files(*(folder / name for name in ("tls.crt", "tls.key", "ca.crt")))
+        context = FileContext(files, server=True, refused=Complaints().certificate)
+        return cls(context, gateway, also_plain=also_plain)
+
     def secured(self, config: uvicorn.Config) -> uvicorn.Config:
         """This configuration of a server, with TLS and for gateways only."""
         config.http = _connections(self.gateway)
@@ -57,12 +65,30 @@ def for_gateways(xds: ASGIApp, api: ASGIApp) -> ASGIApp:
     return app
 
 
+class Complaints:
+    """Writes to the log who is refused, each reason at most once a minute."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._said_at: dict[str, float] = {}
+
+    def certificate(self, why: str) -> None:
+        """A client's certificate is not believed. Which client it is, is not known at that moment."""
+        self.write(why, f"a connection to the port for gateways is refused, because of the client's certificate: {why}")
+
+    def write(self, reason: str, text: str) -> None:
+        """There must be few reasons: they are remembered."""
+        now = self._monotonic()
+        if now - self._said_at.get(reason, float("-inf")) >= COMPLAIN_EVERY_S:
+            self._said_at[reason] = now
+            _log.warning("%s", text)
+
+
 class Refusal:
     """An application that answers 403 to everything, and says why, also in the log."""
 
-    def __init__(self, gateway: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._gateway, self._monotonic = gateway, monotonic
-        self._said_at = float("-inf")
+    def __init__(self, gateway: str, complaints: Complaints) -> None:
+        self._gateway, self._complaints = gateway, complaints
 
     def of(self, names: Sequence[str]) -> ASGIApp:
         """For a client whose certificate has these names."""
@@ -70,18 +96,13 @@ class Refusal:
         why = f"the certificate of this client {found}, and only {self._gateway} is answered here"
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            self._complain(scope["client"], why)
+            client = scope["client"]
+            self._complaints.write("name", f"a request of {client[0] if client else 'nobody'} is refused: {why}")
             body = {"type": "about:blank", "title": "not a gateway", "status": 403, "detail": why}
             answer = JSONResponse(body, status_code=403, media_type="application/problem+json")
             await answer(scope, receive, send)
 
         return app
-
-    def _complain(self, client: tuple[str, int] | None, why: str) -> None:
-        now = self._monotonic()
-        if now - self._said_at >= COMPLAIN_EVERY_S:
-            self._said_at = now
-            _log.warning("a request of %s is refused: %s", client[0] if client else "nobody", why)
 
 
 def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
@@ -91,7 +112,7 @@ def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
 
 def _connections(gateway: str) -> type[H11Protocol]:
     """The class of a connection whose client must be this gateway."""
-    refusal = Refusal(gateway)
+    refusal = Refusal(gateway, Complaints())
 
     class Connection(H11Protocol):
         def connection_made(self, transport: Any) -> None:

@@ -29,7 +29,6 @@ from fairlead.routing.publish.server import build_xds
 from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
-from fairlead.tls import FileContext, Files
 from integration.routing.edge import until
 from support.envoy import Envoy, running_envoy
 from support.event_loop_thread import end_tasks
@@ -79,9 +78,9 @@ def running_replica(
     drain_s: float = 0.05,
     hold_s: float = 2.0,
     tokens: Tokens | None = None,
-    files: Files | None = None,
+    files: Path | None = None,
 ) -> Iterator[Replica]:
-    """With `files` it speaks TLS, with gateways only."""
+    """With `files`, a folder with a certificate, it speaks TLS, with gateways only."""
     replica = Replica(shared, discovery, drain_s=drain_s)
     app = build_xds(
         replica.cache,
@@ -89,7 +88,7 @@ def running_replica(
         hold_s=hold_s,
         on_answer=lambda kind, answer: replica.answers.append((kind, answer)),
     )
-    secure = SecurePort(FileContext(files, server=True), NAMES["gateway"]) if files is not None else None
+    secure = SecurePort.of_folder(files, NAMES["gateway"]) if files is not None else None
     with serving(app if secure is None else for_gateways(app, nothing), secure) as replica.port:
         try:
             yield replica
@@ -149,7 +148,7 @@ class Gateways:
     def __post_init__(self) -> None:
         self.discovery = Static(self.folder)
 
-    def replica(self, *, tokens: Tokens | None = None, files: Files | None = None, **options: float) -> Replica:
+    def replica(self, *, tokens: Tokens | None = None, files: Path | None = None, **options: float) -> Replica:
         """Start one more replica of the control plane."""
         running = running_replica(self.shared, self.discovery, tokens=tokens, files=files, **options)
         return self.stack.enter_context(running)

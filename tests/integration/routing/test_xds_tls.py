@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import re
 import ssl
 import time
@@ -16,7 +17,6 @@ import pytest
 from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy import bootstrap
 from fairlead.routing.envoy.tls import secret_files
-from fairlead.tls import Files
 from integration.routing.backends import Backends
 from integration.routing.edge import V1, V2, iris, until
 from integration.routing.replicas import LOOPBACK, NAMES, VERIFIED, Gateways, load, served, some_gateways
@@ -60,10 +60,6 @@ def of_models(issuer: Authority, usages: str = "serverAuth") -> Certificate:
     return issuer.issue("models", hosts=[MODELS], usages=usages, file=f"models-{len(usages)}")
 
 
-def files(mounted: MountedSecret) -> Files:
-    return Files(mounted.certificate, mounted.key, mounted.authorities)
-
-
 def described(mounted: MountedSecret) -> str:
     """The folder that tells a gateway where these files are."""
     folder = mounted.folder.with_name(f"{mounted.folder.name}-secrets")
@@ -89,7 +85,7 @@ def asked(port: int, trusted: Authority, own: Certificate | None, *, newest: int
 
 def test_only_a_gateway_gets_tables(gateways: Gateways, tmp_path: Path, old: Authority, new: Authority) -> None:
     mounted = MountedSecret(tmp_path / "control").put(of_control_plane(old), [old])
-    port = gateways.replica(files=files(mounted)).port
+    port = gateways.replica(files=mounted.folder).port
     clients = {
         "the gateway": of_gateway(old),
         "nobody": None,
@@ -115,6 +111,17 @@ def test_only_a_gateway_gets_tables(gateways: Gateways, tmp_path: Path, old: Aut
     }
 
 
+def test_an_expired_certificate_of_a_gateway_is_in_the_log(
+    gateways: Gateways, tmp_path: Path, old: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    mounted = MountedSecret(tmp_path / "control").put(of_control_plane(old), [old])
+    port = gateways.replica(files=mounted.folder).port
+    edge = MountedSecret(tmp_path / "edge").put(of_gateway(old, days="-1", file="expired"), [old])
+    with caplog.at_level(logging.WARNING, "fairlead.control"):
+        gateways.add("edge-1", port, wait=False, secrets=described(edge))
+        until(lambda: "the client's certificate: certificate has expired" in caplog.text, timeout_s=PATIENCE_S)
+
+
 def without_tls(port: int) -> int:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     try:
@@ -128,7 +135,7 @@ def without_tls(port: int) -> int:
 
 def test_who_is_refused_is_told_the_names(gateways: Gateways, tmp_path: Path, old: Authority) -> None:
     mounted = MountedSecret(tmp_path / "control").put(of_control_plane(old), [old])
-    port = gateways.replica(files=files(mounted)).port
+    port = gateways.replica(files=mounted.folder).port
     context = ssl.create_default_context(cafile=old.certificate)
     context.check_hostname = False
     context.load_cert_chain(*of_models(old, "clientAuth,serverAuth"))
@@ -150,7 +157,7 @@ def test_a_gateway_takes_tables_only_from_the_control_plane(
     secrets = described(MountedSecret(tmp_path / "edge").put(of_gateway(old), [old]))
     for name, (own, trusted) in servers.items():
         mounted = MountedSecret(tmp_path / f"server-{name}").put(own, [trusted])
-        replica = gateways.replica(files=files(mounted))
+        replica = gateways.replica(files=mounted.folder)
         replica.publisher.want(gateways.compiled(iris(1, 0)))
         replica.publisher.step()
         gateways.add(name, replica.port, wait=False, secrets=secrets)
@@ -180,7 +187,7 @@ def test_certificates_and_authority_are_replaced_while_tables_are_published_and_
     edge = MountedSecret(tmp_path / "edge").put(of_gateway(old), [old])
     secrets = described(edge)
     ours, theirs = of_gateway(old, file="ours"), of_gateway(new, file="theirs")
-    replica = gateways.replica(files=files(control))
+    replica = gateways.replica(files=control.folder)
     replica.publisher.want(gateways.compiled(iris(1, 0)))
     replica.publisher.step()
     for name in ("edge-1", "edge-2"):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from fairlead.contracts.gateway import name_for_gateways
 from fairlead.control.holds import elsewhere, mounted
-from fairlead.control.secure_port import COMPLAIN_EVERY_S, Refusal, for_gateways, names_of
+from fairlead.control.secure_port import COMPLAIN_EVERY_S, Complaints, Refusal, for_gateways, names_of
 
 GATEWAY = "fairlead-gateway.models.svc.cluster.local"
 
@@ -53,14 +53,14 @@ def test_where_no_request_may_be_held_a_gateway_asks_again_on_another_connection
     ],
 )
 def test_a_refusal_says_which_name_the_client_has_and_which_one_is_answered(names: list[str], said: str) -> None:
-    answer = get(Refusal(GATEWAY).of(names), "/models")
+    answer = get(Refusal(GATEWAY, Complaints()).of(names), "/models")
     expected = f"the certificate of this client {said}, and only {GATEWAY} is answered here"
     assert (answer.status_code, answer.json()["detail"]) == (403, expected)
 
 
 def test_refusals_are_in_the_log_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    refusal = Refusal(GATEWAY, monotonic=lambda: now)
+    refusal = Refusal(GATEWAY, Complaints(monotonic=lambda: now))
     with caplog.at_level(logging.WARNING, "fairlead.control"):
         for now in (0.0, 1.0, COMPLAIN_EVERY_S - 1, COMPLAIN_EVERY_S):  # noqa: B007
             get(refusal.of(["other"]), "/models")
