@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["JPEG", "PNG", "WEBP"]
 MEDIA_TYPES: dict[str, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+SENT = "fairlead_sent"
+"""The key of the metadata of a pixel array's datatype with the width and the height of the file, as it is seen."""
 _COLOURS = (1, 3)
 _Positive = Annotated[float, Field(gt=0)]
 

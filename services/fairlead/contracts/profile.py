@@ -38,6 +38,8 @@ LABEL, SCORE = "label", "score"
 """The fields of an answer: what it says, and a number of it. Its entropy has the field ENTROPY."""
 TEXT_SHAPES = ("words", "digits", "upper", "non_ascii", "odd")
 """What is measured of a free text beside its length."""
+IMAGE_LOOKS = ("brightness", "contrast", "sharpness", "aspect", "pixels")
+"""What is measured of an image."""
 LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
 _RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}")
@@ -74,8 +76,13 @@ class NumberFeature(_Feature):
     kind: Literal["number"] = "number"
     place: Annotated[int, Field(ge=0)] | None = None
     """The place in the field's list, if the field is a list of numbers."""
-    of: Literal["value", "length", "words", "digits", "upper", "non_ascii", "odd"] = "value"
-    """Of a text: `length` is how many characters it has, `words` how many words, and the others are shares of them."""
+    of: Literal[
+        "value",
+        *("length", "words", "digits", "upper", "non_ascii", "odd"),
+        *("brightness", "contrast", "sharpness", "aspect", "pixels"),
+    ] = "value"
+    """Of a text: `length` is how many characters it has, `words` how many words, and the others are shares of them. Of
+    an image: IMAGE_LOOKS."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]
 
     @field_validator("edges")

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairlead.contracts.profile import TEXT_SHAPES, CategoryFeature, Feature, NumberFeature
+from fairlead.contracts.profile import IMAGE_LOOKS, TEXT_SHAPES, CategoryFeature, Feature, NumberFeature
 from fairlead.profile.bins import CategoryCount, Counts, Floats, as_numbers, count_numbers
+from fairlead.profile.pictures import looks
 from fairlead.profile.texts import lengths, shapes
 
 
@@ -63,12 +64,15 @@ def _functions(feature: Feature) -> tuple[Callable[[Sequence[Any]], Any], Callab
         return Counter, CategoryCount(feature.values, feature.tail)
     count: Callable[[Floats], Counts] = partial(count_numbers, np.array(feature.edges))
     if feature.place is not None:
-        place = feature.place
-        return as_numbers, lambda matrix: count(matrix[:, place])
-    if feature.of in TEXT_SHAPES:
-        at = TEXT_SHAPES.index(feature.of)
-        return shapes, lambda matrix: count(matrix[:, at])
+        return as_numbers, _of_column(feature.place, count)
+    for prepare, names in ((shapes, TEXT_SHAPES), (looks, IMAGE_LOOKS)):
+        if feature.of in names:
+            return prepare, _of_column(names.index(feature.of), count)
     return (lengths if feature.of == "length" else as_numbers), count
+
+
+def _of_column(place: int, count: Callable[[Floats], Counts]) -> Callable[[Floats], Counts]:
+    return lambda matrix: count(matrix[:, place])
 
 
 def is_read_like(one: Feature, other: Feature) -> bool:

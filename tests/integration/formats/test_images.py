@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import PIL.Image
 import pytest
 import yaml
 
 from fairlead import errors
+from fairlead.contracts.profile import IMAGE_LOOKS
+from fairlead.profile.counted import Counted, read, since
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.new import sample
+from fairlead.serving.reference.data import labels_of, rows_of
+from fairlead.views.drift import Asked, Verdict, version_drift
 from support import environments
 from support.image_files import text
+from support.photos import CHANGES, photo, png
 from support.service import Service
 
 
@@ -49,6 +59,64 @@ def test_the_folder_passes_every_check(folder: Path) -> None:
     assert [(one.check, one.message) for one in findings if one.outcome != "passed"] == []
     agreed = {one.check: one.message for one in findings}["protocols"]
     assert agreed == "3 golden and 8 made-up rows agree in JSON, list, V1, V2, file"
+
+
+@pytest.fixture(scope="module")
+def profiled(pictures: Any, libraries: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose profile was built of a folder of photos by the command."""
+    scratch = tmp_path_factory.mktemp("profiled")
+    folder, photos, random = pictures.folder(scratch / "colors", []), scratch / "photos", np.random.default_rng(2026)
+    (photos / "more").mkdir(parents=True)
+    (photos / "about.txt").write_text("no image")
+    for number in range(600):
+        at = photos / ("more" if number % 2 else "") / f"{number:03}.png"
+        at.write_bytes(png(photo(random)))
+    command = [sys.executable, "-m", "fairlead.cli.main", "profile", "build", str(folder), "--data", str(photos)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | environments.variables(*libraries)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "600 rows" in done.stderr
+    found: Path = folder
+    return found
+
+
+def counted(service: Service) -> Counted:
+    return read(service.ask("GET", "/metrics/drift").body.decode())
+
+
+def test_changed_pictures_are_found_by_drift_and_others_are_not(profiled: Path, libraries: list[Path]) -> None:
+    random = np.random.default_rng(2027)
+    later, drifted = [photo(random) for _ in range(520)], dict[str, set[str]]()
+    unchanged: Mapping[str, Any] = {"unchanged": (lambda one: one, frozenset())}
+    with Service(profiled, log=profiled.parent / "log", env=environments.variables(*libraries)) as running:
+        for name, (change, _) in (unchanged | CHANGES).items():
+            before = counted(running)
+            for one in later:
+                running.ask("POST", "/predict", png(change(one)), {"content-type": "image/png"})
+            found = version_drift(Asked("1.0.0", "stable", 1, since(counted(running), before)))
+            inputs = [one for one in found.parts[0].features if one.kind == "input"]
+            assert {one.name for one in inputs} == {f"photo.{name}" for name in IMAGE_LOOKS}
+            drifted[name] = {one.name.removeprefix("photo.") for one in inputs if one.verdict is Verdict.DRIFTS}
+    assert drifted == {"unchanged": set(), **{name: set(found_by) for name, (_, found_by) in CHANGES.items()}}
+
+
+@pytest.mark.parametrize("form", ["bytes", "base64", "a structure"])
+def test_a_table_has_images_as_their_bytes_or_as_base64(
+    profiled: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = png(photo(np.random.default_rng(1)))
+    value = {"bytes": data, "base64": text(data), "a structure": {"bytes": data, "path": "1.png"}}[form]
+    frame = pandas.DataFrame({"photo": [value], "label": ["red"]})
+    monkeypatch.setattr(sample, "read", lambda *_: frame)  # pandas reads Parquet with a library that is not here
+    assert rows_of(Path("held-out.parquet"), load_folder(profiled)) == [{"photo": text(data)}]
+
+
+def test_a_folder_without_images_or_for_labels_is_refused(profiled: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="has no image files"):
+        rows_of(tmp_path, load_folder(profiled))
+    with pytest.raises(errors.Invalid, match="is a folder, which has no columns"):
+        labels_of(tmp_path, "label")
 
 
 def test_golden_rows_name_files_of_the_folder(folder: Path, pictures: Any) -> None:

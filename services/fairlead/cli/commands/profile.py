@@ -44,7 +44,10 @@ def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Rows that the model was not trained on: CSV with a header, or Parquet."),
+        typer.Option(
+            metavar="FILE",
+            help="Rows that the model was not trained on: CSV with a header, Parquet, or a folder of image files.",
+        ),
     ] = None,
     recorded: Annotated[
         Path | None,

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from fairlead import errors
 from fairlead.contracts import profile
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.profile import REBUILD, CategoryFeature, Feature, Profile
+from fairlead.contracts.profile import IMAGE_LOOKS, REBUILD, CategoryFeature, Feature, Profile
 from fairlead.contracts.slices import Condition
 from fairlead.contracts.vectors import VectorFeature
 from fairlead.serving.formats import artifact, field_kinds
@@ -24,9 +24,9 @@ from fairlead.serving.inputs.image_field import is_image
 
 @dataclass(frozen=True)
 class Measured:
-    """How one field is measured. `texts` are categories if they repeat, else their length is measured."""
+    """How one field is measured. A text is a category if it repeats, else its length is measured."""
 
-    kind: Literal["number", "numbers", "category", "text"]
+    kind: Literal["number", "numbers", "category", "text", "image"]
     choices: tuple[Any, ...] = ()
     """All values of a category."""
     size: int = 0
@@ -36,7 +36,7 @@ class Measured:
 
 
 def measured(row_type: type[BaseModel]) -> dict[str, Measured]:
-    """The fields that can be measured: numbers, booleans, texts, those with few values, and lists of so many numbers.
+    """The fields that can be measured: numbers, booleans, texts, images, those of few values, number lists.
 
     No dates, objects or lists of any length: what a change of their distribution is depends on the model.
     """
@@ -48,16 +48,16 @@ def measurable(row_type: type[BaseModel]) -> dict[str, Measured]:
     """The same. Raises Invalid if there is none: then there is nothing to build a profile of."""
     found = measured(row_type)
     if not found:
-        pictures = [name for name, field in row_type.model_fields.items() if is_image(field)]
-        what = f"{pictures[0]} is an image, and drift of images is" if pictures else "the types of its fields are"
         raise errors.Invalid(
-            f"no profile can be built of this model: {what} not measured",
-            hint="Numbers, texts, booleans and values of a list of choices can be measured.",
+            "no profile can be built of this model: the types of its fields are not measured",
+            hint="Numbers, texts, booleans, images and values of a list of choices can be measured.",
         )
     return found
 
 
 def _measured(field: FieldInfo) -> Measured | None:
+    if is_image(field):
+        return Measured("image")
     kinds = set(field_kinds.kinds(field.annotation)) - {type(None)}
     if choices := field_kinds.choices(field.annotation):
         return Measured("category", tuple(getattr(one, "value", one) for one in choices))
@@ -151,6 +151,8 @@ def _fits(one: Feature, how: Measured | None) -> bool:
         return False
     if isinstance(one, CategoryFeature):
         return how.kind in ("category", "text")
+    if one.of in IMAGE_LOOKS:
+        return how.kind == "image"
     if one.of != "value":
         return how.kind == "text"
     if one.place is not None:
@@ -161,9 +163,9 @@ def _fits(one: Feature, how: Measured | None) -> bool:
 def _what(how: Measured | None) -> str:
     if how is None:
         return "no field that can be measured"
-    return {"number": "a number", "numbers": f"a list of {how.size} numbers", "category": "a category"}.get(
-        how.kind, "a text"
-    )
+    if how.kind == "numbers":
+        return f"a list of {how.size} numbers"
+    return f"{'an' if how.kind == 'image' else 'a'} {how.kind}"
 
 
 def _form(one: Feature) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic_core import PydanticCustomError
 
-from fairlead.contracts.images import Frame, Image, frame, kind_of
+from fairlead.contracts.images import SENT, Frame, Image, frame, kind_of
 from fairlead.serving.libraries import library
 
 MAX_SCANS = 64
@@ -32,6 +32,8 @@ _TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""The orientations that exchange width and height."""
 _OTHERS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"%PDF": "PDF", b"<svg": "SVG"}
 _SHOWN = 80
 
@@ -52,14 +54,17 @@ class Pictures:
     def pixels(self, data: bytes) -> np.ndarray:
         """The pixels of a file: uint8 [height, width, channels]. Raises PydanticCustomError for what is no such file.
 
-        Most of the time the interpreter is free for other threads.
+        Their datatype's metadata has the size of the file (`images.SENT`). Most of the time the interpreter is free for
+        other threads.
         """
         kind = self._checked_kind(data)
         try:
             with self._opened(data, kind) as picture:
+                width, height = picture.size  # a draft makes it smaller
                 picture.draft(None, (self._largest, self._largest))
                 picture.load()
-                return self._finished(picture)
+                sent = (height, width) if _orientation(picture) in _ON_ITS_SIDE else (width, height)
+                return self._finished(picture).view(np.dtype(np.uint8, metadata={SENT: sent}))
         except PydanticCustomError:
             raise
         except Exception as cause:  # a broken file makes Pillow raise almost anything

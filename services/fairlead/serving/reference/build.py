@@ -16,6 +16,7 @@ from fairlead.contracts.profile import (
     ANSWERS,
     CONFIDENCE,
     ENTROPY,
+    IMAGE_LOOKS,
     LABEL,
     MAX_FEATURES,
     PREDICTION,
@@ -29,7 +30,9 @@ from fairlead.contracts.slices import Condition, Slice, declared
 from fairlead.contracts.vectors import MAX_SIZE, MAX_VECTORS, WIDE, VectorFeature
 from fairlead.model import Model
 from fairlead.profile import bins
+from fairlead.profile.bins import Floats
 from fairlead.profile.counting import RowCount, is_read_like
+from fairlead.profile.pictures import looks
 from fairlead.profile.slicing import SlicedCount
 from fairlead.profile.statistics import psi
 from fairlead.profile.texts import lengths, shapes
@@ -287,12 +290,9 @@ def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] 
         different = {value for value in values if value is not None}
         if len(different) <= max(_FREE_TEXT, len(values) / 2):
             return [bins.category_feature(label, name, values)]
-        counted = lengths(values)
-        found = {"length": counted, **dict(zip(TEXT_SHAPES, shapes(values).T, strict=True))}
-        return [
-            bins.number_feature(f"{label}.{of}", name, bins.number_edges(column), column, of=of)
-            for of, column in found.items()
-        ]
+        return _described(label, name, {"length": lengths(values), **_named(TEXT_SHAPES, shapes(values))})
+    if how.kind == "image":
+        return _described(label, name, _named(IMAGE_LOOKS, looks(values)))
     numbers = bins.as_numbers(values)
     if not np.isfinite(numbers).any():
         return "it is always missing in the data"
@@ -303,6 +303,20 @@ def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] 
         bins.number_feature(f"{label}[{place}]", name, bins.number_edges(column), column, place=place)
         for place, column in enumerate(columns)
     ]
+
+
+def _named(names: Sequence[str], matrix: Floats) -> dict[str, Floats]:
+    return dict(zip(names, matrix.T, strict=True))
+
+
+def _described(label: str, name: str, found: Mapping[str, Floats]) -> list[Feature] | str:
+    """A feature for each descriptor of a text or an image that is known of the data."""
+    made: list[Feature] = [
+        bins.number_feature(f"{label}.{of}", name, bins.number_edges(column), column, of=of)
+        for of, column in found.items()
+        if np.isfinite(column).any()
+    ]
+    return made or "it is always missing in the data"
 
 
 def _vector(name: str, how: Measured, values: Sequence[Any], other: Profile | None) -> VectorFeature | str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.measured import Measured, measurable
 from fairlead.serving.new import sample
 
+_IMAGE_FILES = (".jpg", ".jpeg", ".png", ".webp")
+
 
 def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
     """The rows of a file as JSON objects; its other columns, such as the target, are not read.
 
-    Raises NotFound or Invalid for a file that is none, that lacks a column, or whose column holds no such values, and
-    Unavailable without the libraries that read it.
+    For a model whose rows are one image, `file` may be a folder of image files. A column of images has their bytes or
+    their base64. Raises NotFound or Invalid for a file that is none, that lacks a column, or whose column holds no such
+    values, and Unavailable without the libraries that read it.
     """
     fields = measurable(folder.row_type)
+    if file.is_dir():
+        return _photos(file, folder, fields)
     texts = [name for name, how in fields.items() if _is_text(how)]
     frame = sample.read(file, [column for name in texts for column in _columns(folder, name)])
     if not len(frame):
@@ -46,11 +52,35 @@ def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
     ]
 
 
+def _photos(at: Path, folder: ModelFolder, fields: Mapping[str, Measured]) -> list[dict[str, Any]]:
+    """A row for each image file of a folder and the folders in it, in the order of their names."""
+    names = list(folder.row_type.model_fields)
+    if len(names) != 1 or fields[names[0]].kind != "image":
+        raise errors.Invalid(
+            f"--data: {at} is a folder, and a row of this model is not one image",
+            hint="Give a table, CSV or Parquet, with a column for each input.",
+        )
+    # A file whose name ends otherwise is no image, or one that no model takes.
+    files = sorted(one for one in at.rglob("*") if one.is_file() and one.suffix.lower() in _IMAGE_FILES)
+    if not files:
+        raise errors.Invalid(f"--data: {at} has no image files", hint=f"They end in {', '.join(_IMAGE_FILES)}.")
+    return [{_sent(folder, names[0]): _as_base64(one.read_bytes())} for one in files]
+
+
+def _as_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def labels_of(file: Path, column: str) -> list[Any]:
     """The true classes or numbers in a column of a file; None where there is none.
 
     Raises Invalid if there is no such column, and what `rows_of` raises for a file that is none.
     """
+    if file.is_dir():
+        raise errors.Invalid(
+            f"--labels: {file} is a folder, which has no columns",
+            hint="Give a Parquet table with a column of images and one of labels.",
+        )
     frame = sample.read(file)
     if column not in frame.columns:
         raise errors.Invalid(
@@ -87,6 +117,10 @@ def _value(value: Any, how: Measured | None, where: str) -> Any:
     """A value of a table as a client sends it; None if it is missing."""
     if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
         return None
+    if how is not None and how.kind == "image":
+        # Tables of Hugging Face have a structure with the bytes and the path of the file.
+        data = value.get("bytes") if isinstance(value, Mapping) else value
+        return _as_base64(bytes(data)) if isinstance(data, bytes | bytearray) else str(value)
     if how is None or how.kind == "numbers":
         return _as_is(value)
     if _is_text(how):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from fairlead.contracts.images import Image, kind_of
+from fairlead.contracts.images import SENT, Image, kind_of
 from fairlead.serving.inputs.pictures import Pictures
 from support.image_files import LIMIT, file, halves, hostile
 
@@ -186,3 +186,13 @@ def test_a_file_with_any_bytes_changed_is_an_image_or_refused(kind: str, data: s
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(PydanticCustomError):
         assert pixels(bytes(changed)).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize(("orientation", "size"), [(1, (300, 200)), (6, (200, 300))])
+def test_pixels_know_the_size_of_their_file_as_it_is_seen(kind: str, orientation: int, size: tuple[int, int]) -> None:
+    turned = PIL.Image.Exif()
+    turned[0x0112] = orientation
+    found = pixels(file(halves(300, 200), kind, exif=turned))
+    assert (found.dtype.metadata or {})[SENT] == size
+    assert np.stack([found, pixels(file(halves()))]).dtype == np.uint8
