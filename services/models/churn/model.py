@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -9,12 +10,13 @@ from pydantic import BaseModel, Field
 import fairlead
 
 FEATURES = ("months", "monthly_charge", "calls_to_support", "late_payments", "products", "days_since_login")
+MOST = 1_000_000  # far beyond any customer; sums of numbers without a limit overflow, and the probability would be NaN
 
 
 class Customer(BaseModel):
     """What is known of a customer."""
 
-    features: list[float] = Field(
+    features: list[Annotated[float, Field(ge=0, le=MOST)]] = Field(
         min_length=len(FEATURES), max_length=len(FEATURES), description=f"In this order: {', '.join(FEATURES)}"
     )
 

@@ -15,6 +15,7 @@ from support.service import Service
 
 MODELS = Path(__file__).parents[3] / "build" / "models"
 FOLDERS = {
+    "churn": MODELS / "churn" / "1.0.0",
     "iris": MODELS / "iris" / "1.1.0",
     "rents": MODELS / "rents" / "1.0.0",
     "sentiment": MODELS / "sentiment" / "1.0.0",
