@@ -76,11 +76,11 @@ class NumberFeature(_Feature):
     kind: Literal["number"] = "number"
     place: Annotated[int, Field(ge=0)] | None = None
     """The place in the field's list, if the field is a list of numbers."""
-    of: Literal[
-        "value",
-        *("length", "words", "digits", "upper", "non_ascii", "odd"),
-        *("brightness", "contrast", "sharpness", "aspect", "pixels"),
-    ] = "value"
+    of: (
+        Literal["value"]
+        | Literal["length", "words", "digits", "upper", "non_ascii", "odd"]
+        | Literal["brightness", "contrast", "sharpness", "aspect", "pixels"]
+    ) = "value"
     """Of a text: `length` is how many characters it has, `words` how many words, and the others are shares of them. Of
     an image: IMAGE_LOOKS."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,10 @@ def _seen(image: npt.NDArray[np.uint8]) -> tuple[float, float, float]:
 
 def _sums(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     """Of the channels. Integers: an image of one shade has no contrast at all."""
-    return pixels.sum(axis=2, dtype=np.int32)
+    return np.asarray(pixels.sum(axis=2, dtype=np.int32))
 
 
 def _sent(image: npt.NDArray[Any]) -> tuple[float, float]:
-    size = (image.dtype.metadata or {}).get(SENT)
+    known: Mapping[str, tuple[int, int]] = image.dtype.metadata or {}
+    size = known.get(SENT)
     return (size[0] / size[1], size[0] * size[1]) if size else (math.nan, math.nan)

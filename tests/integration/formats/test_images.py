@@ -90,7 +90,7 @@ def test_changed_pictures_are_found_by_drift_and_others_are_not(profiled: Path, 
     later, drifted = [photo(random) for _ in range(520)], dict[str, set[str]]()
     unchanged: Mapping[str, Any] = {"unchanged": (lambda one: one, frozenset())}
     with Service(profiled, log=profiled.parent / "log", env=environments.variables(*libraries)) as running:
-        for name, (change, _) in (unchanged | CHANGES).items():
+        for name, (change, _) in {**unchanged, **CHANGES}.items():
             before = counted(running)
             for one in later:
                 running.ask("POST", "/predict", png(change(one)), {"content-type": "image/png"})

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ OTHER_ROWS = Users(f"/models/{PINNED}/versions/{VERSIONS[1]}/predict", body=json
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
     strategy = {"steps": [{"weight": 5000, "minDuration": "1h"}]}
-    models = {}
+    models = dict[str, Any]()
     for name in (FAIR, PINNED):
         models |= doublers(tmp_path, *VERSIONS, model=name, strategy=strategy)
         for version in VERSIONS:

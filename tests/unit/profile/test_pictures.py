@@ -43,13 +43,15 @@ def test_no_image_has_no_numbers() -> None:
 def test_the_size_is_that_of_the_file() -> None:
     image = np.zeros((8, 8, 3), np.uint8).view(np.dtype(np.uint8, metadata={SENT: (640, 480)}))
     found = of(image)
-    assert (found["aspect"], found["pixels"]) == (pytest.approx(4 / 3), 640 * 480)
+    assert found["aspect"] == pytest.approx(4 / 3)
+    assert found["pixels"] == 640 * 480
 
 
 @pytest.mark.parametrize("colour", [(254, 0, 1), (85, 85, 85)])
 def test_an_image_of_one_colour_has_no_contrast(colour: tuple[int, int, int]) -> None:
     found = of(np.full((50, 70, 3), colour, np.uint8))
-    assert (found["brightness"], found["contrast"], found["sharpness"]) == (pytest.approx(85 / 255), 0, 0)
+    assert found["brightness"] == pytest.approx(85 / 255)
+    assert (found["contrast"], found["sharpness"]) == (0, 0)
 
 
 def test_a_darker_image_is_as_sharp() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tracemalloc
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -194,5 +195,6 @@ def test_pixels_know_the_size_of_their_file_as_it_is_seen(kind: str, orientation
     turned = PIL.Image.Exif()
     turned[0x0112] = orientation
     found = pixels(file(halves(300, 200), kind, exif=turned))
-    assert (found.dtype.metadata or {})[SENT] == size
+    known: Mapping[str, tuple[int, int]] = found.dtype.metadata or {}
+    assert known[SENT] == size
     assert np.stack([found, pixels(file(halves()))]).dtype == np.uint8
