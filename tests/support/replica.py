@@ -11,17 +11,19 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.cluster import ControlPlane, serve
 from fairlead.control.endpoints import ReadyInstances
+from fairlead.control.secure_port import SecurePort
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
+from support.platform_certificates import NAMES, VERIFIED
 from support.publications import FolderPublications
 
 LOOPBACK = "127.0.0.1"
@@ -60,8 +62,13 @@ class ListedGateways:
 
 
 def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
-    """The replica, and its ports from replica.json."""
+    """The replica, and what `serve` needs beside it, from replica.json."""
     facts = json.loads((folder / "replica.json").read_text())
+    tls, ports = facts["tls"], facts["ports"][name]
+    asked, secure = Endpoint(LOOPBACK, facts["control_port"]), None
+    if tls is not None:
+        asked = replace(asked, secrets=tls["secrets"], name=VERIFIED)
+        secure = replace(SecurePort.of_folder(Path(tls["control_plane"]), NAMES["gateway"]), port=ports["tls"])
     store = ListedStore(folder / "ledger.db")
     control = ControlPlane(
         store,
@@ -70,7 +77,7 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
         ListedGateways(folder / "gateways.json", folder),
         Settings(
             port=facts["gateway_port"],
-            control=Endpoint(LOOPBACK, facts["control_port"]),
+            control=asked,
             routes_from=from_control_plane(),
             holds=True,
         ),
@@ -78,13 +85,13 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
         log=logging.getLogger("control"),
         endpoints=ReadyInstances(store),
     )
-    return control, facts["ports"][name]
+    return control, {"api_port": ports["api"], "xds_port": ports["xds"], "secure": secure}
 
 
 def main(name: str, folder: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    control, ports = build(name, folder)
-    serve(control, LOOPBACK, api_port=ports["api"], xds_port=ports["xds"])
+    control, how = build(name, folder)
+    serve(control, LOOPBACK, **how)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
 from fairlead.store.sqlite import SqliteStore
 from support.envoy import Envoy, running_envoy
+from support.platform_certificates import VERIFIED, PlatformFiles, issued
 from support.processes import Child, free_ports, wait_until
 from support.relay import Relay, running_relay
 
@@ -38,6 +39,8 @@ class ReplicatedPlatform:
     gateway_port: int
     ports: Mapping[str, Mapping[str, int]]
     store: SqliteStore
+    files: PlatformFiles | None = None
+    """With them gateways and replicas speak TLS."""
     sites: list[GatewaySite] = field(default_factory=list)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
@@ -58,11 +61,15 @@ class ReplicatedPlatform:
         draft = self.folder / ".leader"
         draft.write_text(name)
         draft.rename(self.folder / "leader")
-        self.api.to(self.ports[name]["api"])
+        self.ask(name)
+
+    def ask(self, name: str, *, cut: bool = True) -> None:
+        """Let what gateways ask go to this replica; `cut` ends the open connections."""
+        self.api.to(self.ports[name]["tls" if self.files else "api"], cut=cut)
 
     def connect_gateways_to(self, name: str | None) -> None:
         """Let the gateways reach this replica only; None: none of them. Their open connections are closed."""
-        self.relay.to(None if name is None else self.ports[name]["xds"])
+        self.relay.to(None if name is None else self.ports[name]["tls" if self.files else "xds"])
 
     def add_gateway(self, name: str, *, wait: bool = True) -> Envoy:
         """Start a gateway that gets its configuration through the relay."""
@@ -72,6 +79,8 @@ class ReplicatedPlatform:
         folder = self.folder / name
         folder.mkdir()
         asks, own = Endpoint(LOOPBACK, self.relay.port), Endpoint(LOOPBACK, admin)
+        if self.files is not None:
+            asks = replace(asks, secrets=self.files.secrets, name=VERIFIED)
         page = str(folder / "admin.sock")
         config = rest_bootstrap(asks, admin=own, admin_path=page, cluster="test", node=name)
         self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait, admin_port=admin))
@@ -111,12 +120,16 @@ class ReplicatedPlatform:
 
 
 @contextmanager
-def replicated_platform(folder: Path) -> Iterator[ReplicatedPlatform]:
+def replicated_platform(folder: Path, *, tls: bool = False) -> Iterator[ReplicatedPlatform]:
     """A platform with no replica and no gateway yet. At the end of the block all of them are stopped."""
-    gateway_port, *others = free_ports(5)
-    ports = {"a": {"api": others[0], "xds": others[1]}, "b": {"api": others[2], "xds": others[3]}}
+    gateway_port, *others = free_ports(7)
+    of_replica = ("api", "xds", "tls")
+    ports = {"a": dict(zip(of_replica, others[:3], strict=True)), "b": dict(zip(of_replica, others[3:], strict=True))}
+    files = issued(folder / "tls") if tls else None
     (folder / "gateways.json").write_text("[]")
     with running_relay(None) as relay, running_relay(None) as api, ExitStack() as stack:
         facts = {"gateway_port": gateway_port, "control_port": api.port, "ports": ports}
-        (folder / "replica.json").write_text(json.dumps(facts))
-        yield ReplicatedPlatform(folder, relay, api, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))
+        written = {**facts, "tls": asdict(files) if files is not None else None}
+        (folder / "replica.json").write_text(json.dumps(written, default=str))
+        store = SqliteStore(folder / "ledger.db")
+        yield ReplicatedPlatform(folder, relay, api, stack, gateway_port, ports, store, files)

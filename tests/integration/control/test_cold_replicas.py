@@ -67,8 +67,21 @@ class Cold:
 
 @pytest.fixture
 def cold(tmp_path: Path) -> Iterator[Cold]:
+    with a_cold_platform(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Cold]:
+    """Gateways and replicas speak TLS."""
+    with a_cold_platform(tmp_path, tls=True) as made:
+        yield made
+
+
+@contextmanager
+def a_cold_platform(folder: Path, *, tls: bool = False) -> Iterator[Cold]:
     """ "a" leads, and 1.0.0 is cold."""
-    with replicated_platform(tmp_path) as platform, running_backends() as backends:
+    with replicated_platform(folder, tls=tls) as platform, running_backends() as backends:
         made = Cold(platform, backends.start("1.0.0").port)
         made.platform.put_route(SPEC, {"1.0.0": made._port})
         platform.make_leader("a")
@@ -83,11 +96,11 @@ def cold(tmp_path: Path) -> Iterator[Cold]:
 
 
 def test_requests_that_reach_a_replica_which_does_not_lead_are_held_by_the_one_that_does(cold: Cold) -> None:
-    cold.platform.api.to(cold.platform.ports["b"]["api"])
+    cold.platform.ask("b")
     with cold.clients() as answers:
         wait_until(lambda: cold.asked() >= CLIENTS, "the gateways were told to ask again")
         assert cold.is_stopped(), "who does not lead starts nothing"
-        cold.platform.api.to(cold.platform.ports["a"]["api"], cut=False)
+        cold.platform.ask("a", cut=False)
         cold.start()
     assert [answer.result() for answer in answers] == [200] * CLIENTS
 
@@ -113,3 +126,28 @@ def test_a_version_becomes_cold_again_while_the_other_replica_leads(cold: Cold) 
     head = cold.platform.store.head("iris")
     assert head is not None
     assert head.table.cold == (head.table.stable,)
+
+
+def test_with_tls_requests_are_held_by_the_leader_and_by_the_one_that_takes_over(secured: Cold) -> None:
+    secured.platform.ask("b")
+    with secured.clients() as answers:
+        wait_until(lambda: secured.asked() >= CLIENTS, "the gateways were told to ask again")
+        secured.platform.ask("a", cut=False)
+        wait_until(lambda: not secured.is_stopped(), "they have started the version")
+        secured.platform.children["a"].kill()
+        secured.platform.connect_gateways_to("b")
+        secured.platform.make_leader("b")
+        secured.start()
+    assert [answer.result() for answer in answers] == [200] * CLIENTS
+
+
+def test_with_tls_nobody_wakes_a_version_through_the_port_without_and_tables_have_no_other_port(secured: Cold) -> None:
+    ports = secured.platform.ports["a"]
+    with httpx.Client(trust_env=False) as client:
+        held = client.post(f"http://127.0.0.1:{ports['api']}/hold/models/iris/predict")
+        with pytest.raises(httpx.ConnectError):
+            client.post(f"http://127.0.0.1:{ports['xds']}/v3/discovery:routes", json={"node": {"id": "edge-1"}})
+        listed = client.get(f"http://127.0.0.1:{secured.platform.gateway_port}/models")
+    assert held.status_code == 503
+    assert secured.is_stopped()
+    assert "iris" in listed.text

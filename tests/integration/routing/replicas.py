@@ -16,7 +16,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fairlead.contracts.gateway import GatewaySite, name_for_gateways
+from fairlead.contracts.gateway import GatewaySite
 from fairlead.contracts.route import VersionRef
 from fairlead.control.secure_port import SecurePort, for_gateways
 from fairlead.routing.compile import compile
@@ -32,13 +32,11 @@ from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from integration.routing.edge import until
 from support.envoy import Envoy, running_envoy
 from support.event_loop_thread import end_tasks
+from support.platform_certificates import NAMES, VERIFIED
 from support.processes import free_ports
 from support.publications import InMemoryPublications
 
 LOOPBACK = "127.0.0.1"
-NAMES = {part: f"fairlead-{part}.models.svc.cluster.local" for part in ("control-plane", "gateway")}
-"""The names in certificates, where replicas and gateways speak TLS."""
-VERIFIED = name_for_gateways(NAMES["control-plane"])
 
 
 @dataclass

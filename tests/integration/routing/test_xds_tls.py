@@ -16,17 +16,16 @@ import pytest
 
 from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy import bootstrap
-from fairlead.routing.envoy.tls import secret_files
 from integration.routing.backends import Backends
 from integration.routing.edge import V1, V2, iris, until
-from integration.routing.replicas import LOOPBACK, NAMES, VERIFIED, Gateways, load, served, some_gateways
+from integration.routing.replicas import LOOPBACK, Gateways, load, served, some_gateways
 from support.cluster.certificates import Authority
 from support.mounted_secret import MountedSecret
+from support.platform_certificates import NAMES, Certificate, described, of_control_plane, of_gateway
 from support.processes import PATIENCE_S
 
 MODELS = "*.models.svc.cluster.local"
 """The name in the certificate that all models of the namespace have."""
-Certificate = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +46,8 @@ def gateways(tmp_path: Path, backends: Backends) -> Iterator[Gateways]:
         yield made
 
 
-def of_control_plane(issuer: Authority, **more: str) -> Certificate:
-    """As the chart has cert-manager make it."""
-    return issuer.issue("control-plane", hosts=[NAMES["control-plane"], VERIFIED], **more)
-
-
-def of_gateway(issuer: Authority, **more: str) -> Certificate:
-    return issuer.issue("gateway", hosts=[NAMES["gateway"]], usages="clientAuth", **more)
-
-
 def of_models(issuer: Authority, usages: str = "serverAuth") -> Certificate:
     return issuer.issue("models", hosts=[MODELS], usages=usages, file=f"models-{len(usages)}")
-
-
-def described(mounted: MountedSecret) -> str:
-    """The folder that tells a gateway where these files are."""
-    folder = mounted.folder.with_name(f"{mounted.folder.name}-secrets")
-    folder.mkdir()
-    for name, content in secret_files(str(mounted.folder)).items():
-        (folder / name).write_text(json.dumps(content))
-    return str(folder)
 
 
 def asked(port: int, trusted: Authority, own: Certificate | None, *, newest: int = ssl.TLSVersion.TLSv1_3) -> int:
