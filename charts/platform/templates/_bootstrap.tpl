@@ -1,7 +1,7 @@
 {{/*
-Envoy's bootstrap file. ci/charts writes it from routing/envoy/bootstrap.py; this template only inserts the address of the
-control plane, with tls.controlPlane its cluster with TLS, which is written from there too, and what follows from the memory limit: the heap is four fifths of it, and there is one connection for
-each 128 KiB.
+Envoy's bootstrap file. ci/charts writes it from routing/envoy/bootstrap.py, and so the control plane's cluster with TLS,
+which tls.controlPlane puts into its place. This template only inserts the address of the control plane, and what follows
+from the memory limit: the heap is four fifths of it, and there is one connection for each 128 KiB.
 */}}
 {{- define "platform.bootstrap" -}}
 {{- $memory := include "platform.gatewayMemory" . | int64 -}}
