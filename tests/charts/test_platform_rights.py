@@ -50,7 +50,9 @@ def test_roles_of_people_have_exactly_the_expected_rights(role: str, routes: set
     assert allowed(found, "fairlead.dev", "modelrouteactions") == actions
     assert allowed(found, "fairlead.dev", "modelrouterevisions") == READ
     touched = {resource for rule in found["rules"] for resource in rule["resources"]}
-    assert touched == {"modelroutes", "modelrouteactions", "modelrouterevisions", "leases"}
+    assert touched == {"modelroutes", "modelrouteactions", "modelrouterevisions", "leases", "configmaps"}
+    [quotas] = [rule for rule in found["rules"] if rule["resources"] == ["configmaps"]]
+    assert (quotas["resourceNames"], quotas["verbs"]) == (["fairlead-quotas"], ["get"])
     assert allowed(found, "coordination.k8s.io", "leases") == {"get", "list"}
 
 

@@ -9,6 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +27,7 @@ from fairlead.contracts.route import Route
 from fairlead.control.kept_quotas import read_entry
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import LEADERS, LEASES, label
+from fairlead.store.kubernetes.kinds import LEADERS, LEASES, label, name_of
 
 ACTION_LIFETIME = timedelta(minutes=10)
 RESPONSE_TIMEOUT_S = 10.0
@@ -48,24 +49,73 @@ def _access(context: str | None) -> access.Access:
 
 
 def quota_use(context: str | None, namespace: str | None) -> QuotaUse:
-    """What clients have used of their quotas. Raises Refused without the right to list ConfigMaps."""
-    there = _access(context)
-    path = f"/api/v1/namespaces/{namespace or there.namespace}/configmaps"
-    selector = f"{labels.PART_OF}=fairlead,{labels.COMPONENT}={labels.COMPONENT_CONTROL_PLANE}"
-    found = Api(there).request("GET", path, query={"labelSelector": selector}).get("items") or ()
-    kept = [one for one in found if str(one["metadata"]["name"]).endswith("-quotas")]
-    if not kept:
+    """What clients of the platform that serves a namespace have used of their quotas.
+
+    Raises Refused without the right to read its ConfigMap, and Unavailable if no platform serves the namespace.
+    """
+    store = open_store(context, namespace)
+    platform = served_by(store)
+    if platform is None:
+        problem, hint = not_served(store.namespace)
+        raise errors.Unavailable(problem, hint=hint)
+    name = f"{platform.release}-quotas"
+    try:
+        found = store.api.request("GET", f"/api/v1/namespaces/{platform.namespace}/configmaps/{name}")
+    except errors.NotFound:
         return QuotaUse()
-    return read_entry(kept[0])
+    except errors.Refused as refused:
+        raise errors.Refused(
+            f"you may not read what clients have used, the ConfigMap {name} in namespace {platform.namespace}",
+            hint="the roles of the platform's chart there allow it: who installs it lists people in its value `roles`",
+        ) from refused
+    return read_entry(found)
+
+
+@dataclass(frozen=True)
+class ServedBy:
+    """The platform that serves a namespace: where it is installed, and as which release."""
+
+    namespace: str
+    release: str
+
+
+def served_by(store: KubernetesStore) -> ServedBy | None:
+    """By the Leases of the store's namespace; None if there is none.
+
+    Raises Refused without the right to list Leases.
+    """
+    leases, _ = store.api.list(LEASES, store.namespace, LEADERS)
+    further = [one for one in leases if label(one, labels.PLATFORM)]
+    for one in (*further, *leases):
+        release = label(one, labels.INSTANCE) or name_of(one).removesuffix(f"-{labels.COMPONENT_CONTROL_PLANE}")
+        return ServedBy(label(one, labels.PLATFORM) or store.namespace, release)
+    return None
+
+
+def not_served(namespace: str) -> tuple[str, str]:
+    """What is said of a namespace without a Lease, and what to do."""
+    return (
+        f"no platform serves namespace {namespace}: no control plane has a Lease there, so nobody follows its routes",
+        "install the platform's chart there, or list the namespace in `namespaces` of the platform that should serve "
+        f"it; `fairlead doctor --namespace {namespace}` says what is there",
+    )
 
 
 def platform_of(store: KubernetesStore) -> str:
     """The namespace of the platform that serves the store's; its own, unless the Lease of another one is there."""
     try:
-        leases, _ = store.api.list(LEASES, store.namespace, LEADERS)
+        found = served_by(store)
     except errors.FairleadError:
         return store.namespace
-    return next((found for one in leases if (found := label(one, labels.PLATFORM))), store.namespace)
+    return found.namespace if found is not None else store.namespace
+
+
+def is_served(store: KubernetesStore) -> bool:
+    """Whether a control plane has a Lease in the store's namespace; true also where that cannot be read."""
+    try:
+        return served_by(store) is not None
+    except errors.FairleadError:
+        return True
 
 
 def platform_namespace(context: str | None, namespace: str | None) -> str | None:

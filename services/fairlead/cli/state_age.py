@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, cast
 
 from fairlead.cli import optional_modules
 from fairlead.cli.options import PlatformLocation
@@ -50,6 +51,8 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     if supervised is not None and (now - supervised).total_seconds() > STALE_AFTER_S:
         problem = f"`fairlead up` has not looked after its processes for {ago(supervised, now)}"
         return StateAge(min(filter(None, (last, supervised))), problem, "see whether it hangs: read its terminal")
+    if last is None and location.in_cluster:
+        return _of_namespace(cast(Any, store))
     if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
         return StateAge(last)
     if location.in_cluster:
@@ -60,6 +63,12 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     else:
         hint = f"read {location.state / 'logs' / 'control-plane.log'}"
     return StateAge(last, f"the control plane has not written for {ago(last, now)}", hint)
+
+
+def _of_namespace(store: Any) -> StateAge:
+    """Of a namespace in which no heartbeat is known: is there a platform at all?"""
+    cluster = optional_modules.load("fairlead.cli.cluster")
+    return StateAge() if cluster.is_served(store) else StateAge(None, *cluster.not_served(store.namespace))
 
 
 def _is_stopped(location: PlatformLocation) -> bool:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fairlead.cli import exit_codes
+from fairlead.contracts import labels
+from fairlead.contracts.access import Quota
 from fairlead.contracts.action import Outcome
+from fairlead.contracts.quota_use import QuotaUse
 from fairlead.contracts.revision import Cause, Phase
 from fairlead.contracts.route import Target
 from fairlead.contracts.status import Condition, Status
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import PODS, ROUTES
+from fairlead.store.kubernetes.kinds import LEASES, PODS, ROUTES
+from fairlead.store.kubernetes.lease import Lease
+from support.cluster.kubectl import CommandFailed
 from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
+from support.helm import render
 from support.processes import wait_until
 from unit.store.builders import REF, routed, successor
 
@@ -54,7 +63,10 @@ def runner(config: Path, namespace: str, folder: Path) -> Run:
 
 @pytest.fixture
 def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
-    """The control plane's store, with a route that serves 1.0.0."""
+    """The control plane's store, with a route that serves 1.0.0, and a Lease that is renewed for an hour."""
+    renewed = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    metadata = {"name": "fairlead-control-plane", "labels": {labels.LEASE: "leader"}}
+    api.create(LEASES, namespace, {"metadata": metadata, "spec": {"renewTime": renewed, "leaseTransitions": 0}})
     with KubernetesStore(api, namespace) as store:
         store.wait_until_loaded(10)
         head = routed(store, "iris").append(successor(None, cause=Cause.CREATED))
@@ -261,3 +273,30 @@ def test_logs_of_a_model_without_pods_say_so(store: KubernetesStore, run: Run) -
     done = run("logs", "iris")
     assert done.returncode == exit_codes.NOT_FOUND
     assert f"no pod of iris is in namespace {store.namespace}" in done.stderr
+
+
+def test_a_viewer_of_the_chart_is_told_of_a_missing_platform_and_reads_what_clients_have_used(
+    prepared: Cluster, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    viewers = [{"kind": "User", "name": "vera-of-quotas"}]
+    chart = render("platform", {"roles": {"viewers": viewers}}, namespace=namespace)
+    roles = [chart.one(kind, "fairlead-viewer") for kind in ("Role", "RoleBinding")]
+    prepared.client(namespace).apply(*roles)
+    for name in ("fairlead-quotas", "settings"):
+        use = QuotaUse(clients={}, quotas={"shop": Quota(day=10)}, gateways={})
+        body = {"metadata": {"name": name}, "data": {"use.json": use.model_dump_json(by_alias=True)}}
+        api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body=body)
+    client = replace(prepared.client_of("vera-of-quotas"), namespace=namespace)
+    run = runner(client.kubeconfig, namespace, tmp_path)
+    wait_until(lambda: run("status").returncode == 0, "the role is in force", every=0.5)
+    for done, code in ((run("status"), 0), (run("clients"), exit_codes.UNAVAILABLE)):
+        said = " ".join((done.stdout + done.stderr).split())
+        assert f"no platform serves namespace {namespace}: no control plane has a Lease there, so nobody" in said
+        assert "install the platform's chart there" in said
+        assert done.returncode == code
+    assert Lease(api, namespace, "fairlead-control-plane", "pod-1", log=logging.getLogger()).attempt()
+    assert "no platform serves" not in run("status").stdout
+    assert "shop" in run("clients").stdout
+    for words in (("get", "configmap", "settings"), ("get", "configmaps")):
+        with pytest.raises(CommandFailed, match="forbidden"):
+            client(*words)

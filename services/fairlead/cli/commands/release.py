@@ -87,7 +87,8 @@ def command(
     is_stable = head is not None and _is_stable(head, ref)
     say(f"{model}: {done or _begun(route, head, version, serves)}")
     if age.problem:
-        say(f"{age.problem}: {age.hint}" if is_stable else f"{age.problem}: the release begins when it does again")
+        told = is_stable or (location.in_cluster and age.as_of is None)  # there is none that may go on
+        say(f"{age.problem}: {age.hint}" if told else f"{age.problem}: the release begins when it does again")
     if is_stable:
         return
     if head is not None:
