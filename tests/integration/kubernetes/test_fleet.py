@@ -1,4 +1,4 @@
-"""k8s/fleet on a real API server: it takes every object strictly, and the pods land on the nodes of their pools.
+"""k8s/fleet and k8s/teams on a real API server: it takes every object, and pods land on the nodes of their pools.
 
 The nodes are simulated. They are labelled as GKE, EKS, AKS, OpenShift and GPU Feature Discovery label them, and stand
 beside nodes of the same clouds on which no pod of the fleet may run.
@@ -20,7 +20,9 @@ import yaml
 from fairlead.contracts import labels
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEVICE_CLASSES, NODES, PODS, ROUTES, Kind
+from support import teams as teams_files
 from support.cluster.fake_nodes import fake_node
+from support.cluster.kubectl import Client, CommandFailed
 from support.cluster.lifecycle import Cluster
 from support.fleet import ENVIRONMENTS, Place, places, rendered, values_of
 from support.gpu_fleets import CLOUDS, Machine, Request, allowed, node
@@ -106,6 +108,58 @@ def applied(request: pytest.FixtureRequest, equipped: Cluster, api: Api) -> Iter
     for name in (*machines, *(f"{run}-{kind}" for kind in ("cpu-a", "cpu-b", "cpu-c", "amd", "dra"))):
         api.delete(NODES, "", name)
     api.delete(SLICES, "", f"{run}-dra")
+
+
+@pytest.fixture
+def teams(equipped: Cluster, api: Api) -> Iterator[dict[str, Client]]:
+    """k8s/teams, applied as its page says: a client for each namespace, with all rights."""
+    names = [one["metadata"]["name"] for one in teams_files.namespaces()]
+    clients = {name: equipped.client(name) for name in names}
+    for one in teams_files.namespaces():
+        api.request("POST", "/api/v1/namespaces", body=one)
+    wait_until(lambda: all(_has_account(api, one) for one in names), "the namespaces have accounts")
+    objects = [one for found in teams_files.rendered().values() for one in found.installed()]
+    for name, client in clients.items():
+        theirs = [one for one in objects if one["metadata"].get("namespace", teams_files.PLATFORM) == name]
+        client("apply", "--server-side", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(theirs))
+    yield clients
+    tokens = f"fairlead:{teams_files.PLATFORM}:fairlead:gateway-tokens"
+    for kind in ("clusterrole", "clusterrolebinding"):
+        equipped.client()("delete", kind, tokens)
+    for name in names:
+        api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def test_one_platform_for_two_teams_gives_each_its_rights_and_its_quota_and_pods_of_both_are_created(
+    teams: dict[str, Client], equipped: Cluster, api: Api
+) -> None:
+    account = f"--as=system:serviceaccount:{teams_files.PLATFORM}:fairlead-control-plane"
+
+    def may(where: str, *words: str) -> bool:
+        with suppress(CommandFailed):
+            return teams[where]("auth", "can-i", *words).strip() == "yes"
+        return False
+
+    for team, model in (("pricing", "discounts"), ("support", "ticket-router")):
+        assert api.get(ROUTES, team, model)["spec"]["target"]["version"]
+        assert may(team, "create", "modelrouterevisions.fairlead.dev", account)
+        assert not may(team, "get", "secrets", account)
+        used = f"fairlead-quota.{teams_files.PLATFORM}"
+        selector = f"{labels.MODEL}={model}"
+        wait_until(lambda: any(api.list_whole(PODS, team, selector)), f"pods of {model}", within=60, every=0.5)  # noqa: B023
+        quota = teams[team].get("resourcequota", used)
+        assert int(quota["status"]["hard"]["pods"]) == {"pricing": 20, "support": 8}[team]
+    person = equipped.client_of("a-person-of-pricing", ["pricing"])
+    patch = json.dumps({"spec": {"idempotent": False}})
+
+    def released(where: str, model: str) -> str:
+        try:
+            return replace(person, namespace=where)("patch", "modelroute", model, "--type=merge", "--patch", patch)
+        except CommandFailed as refused:
+            return str(refused)
+
+    wait_until(lambda: "patched" in released("pricing", "discounts"), "the team may release its own model")
+    assert "Forbidden" in released("support", "ticket-router")
 
 
 def _objects(chosen: list[Place], team: str, namespace: str) -> list[Object]:
