@@ -14,8 +14,8 @@ from fairlead.contracts.route import Target, VersionRef, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind, Object
-from fairlead.store.kubernetes.versions import OWN_OBJECTS
-from integration.kubernetes.versions import SERVICES, make_pod, make_slice, make_version, write_crashes
+from fairlead.store.kubernetes.versions import LATER, OWN_OBJECTS
+from integration.kubernetes.versions import SERVICES, labelled, make_pod, make_slice, make_version, write_crashes
 from support.processes import wait_until
 from unit.store.builders import NOW, REF, a_spec, routed, successor
 
@@ -108,6 +108,53 @@ def test_all_objects_of_a_version_get_their_route_as_owner(api: Api, namespace: 
         return owners == ["ModelRoute", "ModelRoute"]
 
     wait_until(tied, "the Deployment and the Service belong to the route")
+
+
+def owners(api: Api, namespace: str, kind: Kind) -> list[str]:
+    found = [one["metadata"] for one in api.list(kind, namespace)[0]]
+    return [owner["kind"] for metadata in found for owner in metadata.get("ownerReferences", ())]
+
+
+def test_an_object_that_helm_creates_after_the_route_gets_it_as_owner_too(api: Api, namespace: str) -> None:
+    """A ScaledObject is such an object; without an owner an uninstall would leave it."""
+    now = datetime.now(UTC)
+    with KubernetesStore(api, namespace, clock=lambda: now) as store:
+        store.wait_until_loaded(10)
+        routed(store, "iris")
+        make_version(api, namespace, REF, adopted=True)
+        settled(store, REF)
+        store.want(store.wanted())
+        late = {"name": "late", "labels": labelled(REF)}
+        api.create(SERVICES, namespace, {"metadata": late, "spec": {"clusterIP": "None", "ports": [{"port": 8080}]}})
+        store.want(store.wanted())
+        assert owners(api, namespace, SERVICES) == ["ModelRoute"]
+        now += LATER
+
+        def tied() -> bool:
+            store.want(store.wanted())
+            return owners(api, namespace, SERVICES) == ["ModelRoute", "ModelRoute"]
+
+        wait_until(tied, "both Services belong to the route")
+
+
+def test_while_an_object_of_a_version_is_written_by_others_its_deployment_has_no_owner(
+    api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise nobody would look at the object again."""
+    routed(store, "iris")
+    make_version(api, namespace, REF)
+    settled(store, REF)
+    patch = Api.patch
+
+    def written_by_others(self: Api, kind: Kind, within: str, name: str, body: Object, *, part: str = "") -> Object:
+        current = self.get(kind, within, name)
+        patch(self, kind, within, name, {"metadata": {"annotations": {"seen": current["metadata"]["resourceVersion"]}}})
+        return patch(self, kind, within, name, body, part=part)
+
+    monkeypatch.setattr(Api, "patch", written_by_others)
+    store.want(store.wanted())
+    monkeypatch.undo()
+    assert owners(api, namespace, SERVICES) == owners(api, namespace, DEPLOYMENTS) == []
 
 
 def test_the_objects_of_all_new_versions_are_listed_by_one_request_of_each_kind(

@@ -66,6 +66,7 @@ class KubernetesStore(KubernetesScales, KubernetesStatuses, KubernetesActions, K
         self._counted = {}
         self._pending = {}
         self._refused = {}
+        self._adopted = {}
         self._seen = ((), ())
         self._verified = (float("-inf"), False)
 

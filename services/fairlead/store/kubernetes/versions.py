@@ -36,10 +36,16 @@ VERSIONS_AT_ONCE = 50
 """How many versions' objects are listed by one request of each kind."""
 ABANDONED_AFTER = timedelta(hours=1)
 """The age at which a version that no spec names is abandoned and can be deleted."""
+SOON, LATER = timedelta(seconds=20), timedelta(minutes=10)
+"""When the objects of a version are looked at again, after the first time and after that. Helm creates objects of kinds
+that it does not know by their names: a ScaledObject after the route. It may also come with a later upgrade."""
 
 
 class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
     """The part of `store.base.InstanceStore` for wanted instances."""
+
+    _adopted: dict[tuple[str, str], datetime]
+    """When the objects of a version are looked at again, by its route and identity."""
 
     def wanted(self) -> list[Wanted]:
         """One row per pod that a version's Deployment should have, and at least one per Deployment, by id."""
@@ -59,17 +65,20 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
         """
         self._session.fence.token()
         ids = {row.id for row in wanted}
-        unowned: list[tuple[Object, VersionRef]] = []
+        now = self._session.clock()
+        due: list[tuple[Object, VersionRef]] = []
         for deployment, row in self._existing():
             route = self._session.objects.get(ROUTES, label(deployment, labels.ROUTE))
             if route is None:
                 continue  # the route was deleted: Kubernetes deletes everything that it owns
             if not _is_owned(deployment, route):
                 if self._is_named(route, row.ref) or self._is_abandoned(deployment):
-                    unowned.append((route, row.ref))
+                    due.append((route, row.ref))
             elif row.id not in ids and self._may_go(route, row.ref):
                 self._remove(deployment, row.ref)
-        self._adopt(unowned)
+            elif self._adopted.get((name_of(route), row.ref.identity), now) <= now:
+                due.append((route, row.ref))
+        self._adopt(due, now)
 
     def _existing(self) -> Iterator[tuple[Object, Wanted]]:
         for one in self._session.objects.list(DEPLOYMENTS):
@@ -110,8 +119,9 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
                 session.api.delete(kind, session.namespace, name_of(one))
             if kind is DEPLOYMENTS:
                 session.objects.note_deleted(DEPLOYMENTS, name_of(one))
+        self._adopted.pop((route, ref.identity), None)
 
-    def _adopt(self, versions: Sequence[tuple[Object, VersionRef]]) -> None:
+    def _adopt(self, versions: Sequence[tuple[Object, VersionRef]], now: datetime) -> None:
         """Make routes the owners of their versions' objects. Helm keeps them, so an uninstall deletes them by owner.
 
         The objects of many versions are listed together: after an install there are hundreds of versions at once.
@@ -120,20 +130,28 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
             some = versions[start : start + VERSIONS_AT_ONCE]
             found = self._objects_of(sorted({name_of(route) for route, _ in some}))
             for route, ref in some:
-                for kind, one in found.get((name_of(route), ref.identity), ()):
-                    if not _is_owned(one, route):
-                        self._own(kind, one, route)
+                version = name_of(route), ref.identity
+                loose = [(kind, one) for kind, one in found.get(version, ()) if not _is_owned(one, route)]
+                for kind, one in loose:
+                    if not self._own(kind, one, route):
+                        break  # before the Deployment, which is the last one: so the next tick tries again
+                else:
+                    self._adopted[version] = now + (SOON if loose else LATER)
 
-    def _own(self, kind: Kind, one: Object, route: Object) -> None:
+    def _own(self, kind: Kind, one: Object, route: Object) -> bool:
+        """Whether the object is the route's now, or is gone. KEDA and others may write it at the same time."""
         session = self._session
         owners = [*(one["metadata"].get("ownerReferences") or ()), owned_by(route)]
         body = {"metadata": {"ownerReferences": owners, "resourceVersion": one["metadata"]["resourceVersion"]}}
         try:
             written = session.api.patch(kind, session.namespace, name_of(one), body)
-        except (errors.Conflict, errors.NotFound):
-            return  # changed or deleted in the meantime: the next tick tries again
+        except errors.NotFound:
+            return True
+        except errors.Conflict:
+            return False
         if kind is DEPLOYMENTS:
             session.objects.note_written(DEPLOYMENTS, written)
+        return True
 
     def _objects_of(self, routes: Sequence[str]) -> dict[tuple[str, str], list[tuple[Kind, Object]]]:
         """All objects with the labels of these routes' versions, by route and identity; of each the Deployment last.
