@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from support import proof
-from support.autoscaling import played, scenes
+from support.autoscaling import played, releases, scenes
 from support.autoscaling.loop import Loop, running_loop, write_models
 from support.cluster import images, isolation, keda, lifecycle, programs
 from support.cluster.installed import PLATFORM, install_crds, installed
@@ -50,6 +50,8 @@ def play(size: proof.Size, loop: Loop, found: proof.Findings) -> None:
         return
     scenes.slow_answers_raise(loop, found)
     scenes.rollout_wins(loop, found)
+    releases.rises_in_a_rollout(loop, found)
+    releases.falls_in_a_rollout(loop, found)
     for fault in scenes.FAULTS:
         scenes.under_fault(loop, fault, found, seconds=FAULT_S)
     scenes.under_load(loop, scenes.UNSCRAPED, found, seconds=FAULT_S)

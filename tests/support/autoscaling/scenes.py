@@ -168,7 +168,7 @@ def slow_answers_raise(loop: Loop, found: Findings) -> None:
         loop.samples.stay(5)
     idle = loop.samples.now
     low = loop.samples.wait_for(lambda one: one.wanted == 1, "an idle model is not held up by its p95", within=SOON_S)
-    loop.deploy(target={"inFlight": PER_INSTANCE, "p95": "10s"})
+    loop.deploy(target={"inFlight": PER_INSTANCE, "p95": "9s"})
     with loop.load(BUSY):
         loop.samples.wait_for(lambda one: one.wanted >= NEEDED, "4 instances by load", within=SOON_S)
         least = min(one.wanted for one in loop.samples.stay(STABLE_S + 10))
