@@ -42,8 +42,9 @@ def draw(results: Path = RESULTS) -> Path:
 
 def _schedule(axes: Axes, schedule: Schedule, numbers: dict[str, Any]) -> None:
     """The instances that the load needs as an area, and those that were wanted as a line, by minutes."""
-    at = [float(second) for second in range(0, round(HALF_HOUR), 5)]
-    needed = [schedule.needed(one, per_instance=PER_INSTANCE, most=MOST) for one in at]
+    each = [schedule.needed(at, per_instance=PER_INSTANCE, most=MOST) for at in range(round(HALF_HOUR))]
+    at = [0, *(one for one in range(1, len(each)) if each[one] != each[one - 1]), len(each) - 1]
+    needed = [each[one] for one in at]
     axes.fill_between([one / 60 for one in at], needed, step="post", color=NEEDED, label="the load needs")
     times = [one[0] / 60 for one in numbers["changes"]]
     wanted = [one[1] for one in numbers["changes"]]
