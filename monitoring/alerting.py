@@ -29,6 +29,7 @@ def alerts(records: Records) -> tuple[Alert, ...]:
         *of_drift(records),
         *of_quality(records),
         *_of_gateways(),
+        *_of_clients(records.settings),
         *_of_control_plane(records),
     )
 
@@ -173,6 +174,21 @@ def _of_gateways() -> Iterator[Alert]:
         "1m",
         "the gateway {{ $labels.instance }} is short of memory and answers 503",
         f"{largest(series(gateway.GATEWAY_SHEDS), 'namespace', 'instance')} == 1",
+    )
+
+
+def _of_clients(settings: Settings) -> Iterator[Alert]:
+    client = ("namespace", "client", "period")
+    used, quota = (
+        largest(series(metric), *client)
+        for metric in (control_telemetry.CONTROL_CLIENT_USED, control_telemetry.CONTROL_CLIENT_QUOTA)
+    )
+    yield Alert(
+        "FairleadQuotaNearlyUsed",
+        "ticket",
+        "1m",
+        f"the client {{{{ $labels.client }}}} has used {PERCENT} of its quota of this {{{{ $labels.period }}}}",
+        f"{used} / {quota} > {settings.quota_share:g}",
     )
 
 

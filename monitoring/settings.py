@@ -96,6 +96,8 @@ class Settings:
     """The share of slow answers that is accepted."""
     rejected_share: float = 0.01
     """The share of requests that a full queue may refuse."""
+    quota_share: float = 0.9
+    """The share of its quota that a client may use before somebody is told."""
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
     drift: Drift = field(default_factory=Drift)
     quality: Quality = field(default_factory=Quality)

@@ -27,6 +27,15 @@ def of_gateway(metric: Metric, value: float) -> Inputs:
     return gauge(metric, value, namespace="shop", gateway="edge-1")
 
 
+def quota(used: float) -> Inputs:
+    """A client that has used so many of 100 requests a day."""
+    where = {"namespace": "models", "client": "shop", "period": "day"}
+    return {
+        **gauge(control_telemetry.CONTROL_CLIENT_USED, used, **where),
+        **gauge(control_telemetry.CONTROL_CLIENT_QUOTA, 100, **where),
+    }
+
+
 def rejected(reason: str, per_minute: float) -> Inputs:
     where = {**IRIS, "version": "1.0.0"}
     return {
@@ -172,6 +181,14 @@ CASES = (
         5,
         "the gateway 10.0.0.7:9901 is short of memory and answers 503",
         {"namespace": "shop", "instance": "10.0.0.7:9901"},
+    ),
+    Case(
+        "FairleadQuotaNearlyUsed",
+        quota(91),
+        quota(90),
+        5,
+        "the client shop has used 91% of its quota of this day",
+        {"namespace": "models", "client": "shop", "period": "day"},
     ),
     Case(
         "FairleadNoLeader",

@@ -93,6 +93,23 @@ CONTROL_REFUSED = _control(
     "publication_refused", "gauge", "0 or 1", "1 while an update is held back because it would remove all routes"
 )
 
+CONTROL_CLIENT_USED = _control(
+    "client_used_requests",
+    "gauge",
+    "requests",
+    "Requests of a client in this day or month, where it has a quota for that",
+    "client",
+    period=("day", "month"),
+)
+CONTROL_CLIENT_QUOTA = _control(
+    "client_quota_requests",
+    "gauge",
+    "requests",
+    "The quota of a client for a day or a month",
+    "client",
+    period=("day", "month"),
+)
+
 # Reported by every replica.
 CONTROL_LEADER = _control("leader", "gauge", "0 or 1", "1 for the leading replica")
 CONTROL_RECONCILE_SECONDS = _control(
@@ -128,6 +145,8 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_GATEWAY_REFUSES,
     CONTROL_SEQUENCE,
     CONTROL_REFUSED,
+    CONTROL_CLIENT_USED,
+    CONTROL_CLIENT_QUOTA,
     CONTROL_LEADER,
     CONTROL_RECONCILE_SECONDS,
     CONTROL_XDS_ANSWERS,

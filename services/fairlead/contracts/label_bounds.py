@@ -30,6 +30,7 @@ BOUNDS: Mapping[str, str] = {
     "condition": "conditions of a route",
     "gate": "gates of a strategy",
     "gateway": "gateways of the platform",
+    "client": "names in the file of clients",
     "generation": "generations of Python's collector: three",
     "implementation": "one",
     "major": "one",

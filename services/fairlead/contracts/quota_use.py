@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from fairlead.contracts.access import Access, Quota
 from fairlead.contracts.base import Document
@@ -110,6 +111,27 @@ def closed(use: QuotaUse, access: Access, now: datetime) -> dict[str, int]:
         ends = [end for end, number, most in _periods(client.quota, used, now) if number >= most]
         if ends:
             found[name] = max(ends)
+    return found
+
+
+class Spent(NamedTuple):
+    """What a client has used of its quota of a period that is now."""
+
+    client: str
+    period: str
+    """`day` or `month`."""
+    used: int
+    allowed: int
+
+
+def spent(use: QuotaUse, now: datetime) -> list[Spent]:
+    """What each client has used of each of its quotas."""
+    found = []
+    for name, quota in use.quotas.items():
+        used = use.clients.get(name, Used()).at(now)
+        for period, number, most in (("day", used.in_day, quota.day), ("month", used.in_month, quota.month)):
+            if most is not None:
+                found.append(Spent(name, period, number, most))
     return found
 
 

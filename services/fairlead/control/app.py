@@ -110,7 +110,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
 
     ticked = _each(metrics.ticked, heartbeat.ticked, look_at(certificates), lambda _: quotas.turn())
     loop = Loop(holds, engine, publisher, desired, log=log, ticked=ticked)
-    metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence)
+    metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence, spent=quotas.spent)
     loop.turn()
     # The gateway starts when this file appears, and needs a configuration at that moment.
     write_bootstrap(folder, facts)

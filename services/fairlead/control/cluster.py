@@ -182,7 +182,13 @@ class ControlPlane:
             resync_s=resync_s,
             ticked=self._ticked,
         )
-        self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
+        self.metrics.add_state(
+            store,
+            self.loop,
+            gateways=self.gateways,
+            sequence=lambda: self._publisher.sequence,
+            spent=self._quotas.spent,
+        )
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
         # would act with its own rights, for somebody whom it does not know.
         trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None, passes=passes)

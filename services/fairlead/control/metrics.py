@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from fairlead.contracts import control_telemetry
 from fairlead.contracts.health import Mark, health_of
+from fairlead.contracts.quota_use import Spent
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
 from fairlead.contracts.status import Status
@@ -81,9 +82,10 @@ class Metrics:
         *,
         gateways: Callable[[], Sequence[GatewayState]],
         sequence: Callable[[], int],
+        spent: Callable[[], Iterable[Spent]] = tuple,
     ) -> None:
-        """Add the metrics of routes and gateways."""
-        self._registry.register(_StateCollector(store, loop, gateways, sequence))
+        """Add the metrics of routes, gateways and clients: `spent` is what those have used of their quotas."""
+        self._registry.register(_StateCollector(store, loop, gateways, sequence, spent))
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -97,8 +99,10 @@ class _StateCollector(Collector):
         loop: LoopState,
         gateways: Callable[[], Sequence[GatewayState]],
         sequence: Callable[[], int],
+        spent: Callable[[], Iterable[Spent]],
     ) -> None:
         self._store, self._loop, self._gateways, self._sequence = store, loop, gateways, sequence
+        self._spent = spent
 
     def describe(self) -> Iterable[Family]:
         """Empty, so that registering does not read the store."""
@@ -112,6 +116,9 @@ class _StateCollector(Collector):
         yield _gauge(control_telemetry.CONTROL_SEQUENCE, [((), self._sequence())])
         yield _gauge(control_telemetry.CONTROL_REFUSED, [((), bool(self._loop.refused))])
         yield from self._of_gateways()
+        spent = [((one.client, one.period), one) for one in self._spent()]
+        yield _gauge(control_telemetry.CONTROL_CLIENT_USED, [(labels, one.used) for labels, one in spent])
+        yield _gauge(control_telemetry.CONTROL_CLIENT_QUOTA, [(labels, one.allowed) for labels, one in spent])
         try:
             yield from self._of_routes()
         except FairleadError:

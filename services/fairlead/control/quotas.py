@@ -16,7 +16,7 @@ from typing import Protocol
 from fairlead import errors
 from fairlead.contracts.access import Access
 from fairlead.contracts.gateway import GatewaySite
-from fairlead.contracts.quota_use import QuotaUse, Reading, closed, counted
+from fairlead.contracts.quota_use import QuotaUse, Reading, Spent, closed, counted, spent
 from fairlead.control.client_counts import ClientCounts
 from fairlead.routing.access_file import AccessFile
 
@@ -95,6 +95,11 @@ class Quotas:
     def closed(self) -> Mapping[str, int]:
         """The clients whose quota is used up, and when that ends, in seconds since 1970."""
         return self._closed
+
+    def spent(self) -> Sequence[Spent]:
+        """What each client has used of its quotas, by the last reading. Any thread may call it."""
+        use = self._use
+        return spent(use, self._clock()) if use is not None else ()
 
     def turn(self) -> None:
         """Read and count, if it is time to. Never raises FairleadError: gateways go on with what they know."""

@@ -157,6 +157,7 @@ NOT_DRILLED: Mapping[str, str] = {
     "FairleadGatewayRefusesConfiguration": _FAULT,
     "FairleadGatewayBehind": _ALL,
     "FairleadGatewayShedsLoad": _ALL,
+    "FairleadQuotaNearlyUsed": "a quota lasts a day: tests/integration/routing/test_quotas.py uses one up",
     "FairleadNoLeader": _ALL,
     "FairleadEngineStopped": _ALL,
     "FairleadPublicationRefused": _FAULT,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fairlead.contracts.access import Access, Quota
-from fairlead.contracts.quota_use import QuotaUse, Reading, Used, closed, counted
+from fairlead.contracts.quota_use import QuotaUse, Reading, Spent, Used, closed, counted, spent
 
 NOW = datetime(2026, 11, 30, 19, 0, tzinfo=UTC)
 ACCESS = Access.model_validate({"clients": {"shop": {"quota": {"day": 100, "month": 1000}}, "free": {}}})
@@ -122,3 +122,15 @@ def test_no_request_is_lost_or_counted_twice_over_restarts(
 def test_a_quota_limits_something() -> None:
     with pytest.raises(ValidationError, match="it limits nothing"):
         Quota()
+
+
+def test_what_is_spent_is_that_of_the_present_day_and_month_of_each_quota() -> None:
+    use = after({"a": {"shop": 0}}, {"a": {"shop": 20}})
+    assert spent(use, NOW) == [Spent("shop", "day", 20, 100), Spent("shop", "month", 20, 1000)]
+    tomorrow = NOW + timedelta(days=1)  # and another month
+    assert spent(use, tomorrow) == [Spent("shop", "day", 0, 100), Spent("shop", "month", 0, 1000)]
+
+
+def test_a_client_without_a_quota_for_a_period_spends_nothing_of_it() -> None:
+    use = QuotaUse(quotas={"shop": Quota(day=100)})
+    assert spent(use, NOW) == [Spent("shop", "day", 0, 100)]

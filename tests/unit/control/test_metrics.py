@@ -4,6 +4,7 @@ from itertools import product
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts.quota_use import Spent
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, RouteSpec, Target, UnreadableRoute, VersionSpec
 from fairlead.control.metrics import Metrics
@@ -150,3 +151,12 @@ def test_every_version_shows_how_many_instances_the_rollout_wants_of_it() -> Non
     ref = {"version": "1.0.0", "identity": "0123456789"}
     text = scraped(candidate=None, wanted=[{"ref": ref, "instances": 3, "present": 2, "reason": "it serves"}])
     assert 'fairlead_control_wanted_instances{identity="0123456789",model="iris",version="1.0.0"} 3.0' in text
+
+
+def test_a_client_shows_what_it_used_of_its_quotas() -> None:
+    metrics = Metrics()
+    spent = (Spent("shop", "day", 91, 100), Spent("shop", "month", 91, 2000))
+    metrics.add_state(OneRoute({}), Leading(), gateways=lambda: [], sequence=lambda: 1, spent=lambda: spent)
+    text = metrics.text().decode()
+    assert 'fairlead_control_client_used_requests{client="shop",period="day"} 91.0' in text
+    assert 'fairlead_control_client_quota_requests{client="shop",period="month"} 2000.0' in text

@@ -11,7 +11,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.access import Access
-from fairlead.contracts.quota_use import QuotaUse, Reading, Used
+from fairlead.contracts.quota_use import QuotaUse, Reading, Spent, Used
 from fairlead.control.kept_quotas import QuotaFile, read_entry
 from fairlead.control.quotas import READ_EVERY_S, RELOAD_AFTER_S, SAVE_EVERY_S, MemoryKeep, Quotas
 
@@ -74,6 +74,17 @@ class Versioned(MemoryKeep):
             self.loses_answers = False
             raise errors.Unavailable("no answer")
         self.seen = self.version
+
+
+def test_what_is_spent_is_told_after_the_first_reading() -> None:
+    scene = Scene()
+    assert list(scene.quotas.spent()) == []
+    scene.turn(0)
+    scene.turn(4)
+    assert scene.quotas.spent() == [Spent("shop", "day", 4, 10)]
+    scene.access = NO_QUOTA
+    scene.turn(5)
+    assert list(scene.quotas.spent()) == []
 
 
 def test_without_a_quota_no_gateway_is_read() -> None:
