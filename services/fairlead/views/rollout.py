@@ -66,16 +66,16 @@ def _next(step: StepStatus) -> str:
     return percent(step.next_weight) if step.number < step.of else "the promotion"
 
 
-def problems(status: Status) -> Iterator[str]:
+def problems(status: Status, said: str) -> Iterator[str]:
     """Rows that differ between the versions, versions that are not tried again, gateways that refused their
-    configuration, and versions without pods."""
+    configuration, and versions without pods. Without the rejection that `said`, what it waits for, has in full."""
     inputs = status.condition("InputsDiffer")
     if inputs is not None and inputs.status:
         yield inputs.message
     for rejected in status.rejected:
-        if rejected.reason in status.waiting:
-            continue  # it was said already
-        yield f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}"
+        revision = f"revision {status.route}.{rejected.revision}"
+        if f"rejected in {revision} ({rejected.reason})" not in said:
+            yield f"rejected: {rejected.ref} in {revision}: {rejected.reason}"
     for gateway in status.gateways:
         if gateway.rejected:
             yield f"gateway {gateway.name} rejected the configuration: {gateway.rejected}"

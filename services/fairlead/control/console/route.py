@@ -116,7 +116,7 @@ def route_page(
         progress=tuple(rollout.progress(status, now)) if status.candidate is not None else (),
         gates=tuple(map(gate_row, status.checks)),
         counts=tuple(rollout.counts(status)),
-        problems=tuple(rollout.problems(status)),
+        problems=tuple(rollout.problems(status, status.waiting)),
         ready=rollout.ready(status),
         instances=tuple(rows[:MAX_INSTANCES]),
         more_instances=max(0, len(rows) - MAX_INSTANCES),

@@ -150,3 +150,18 @@ def test_why_a_version_was_rejected_is_said_once() -> None:
     assert page_of(a_status(weight=0, rejected=rejected, waiting=waiting)).problems == ()
     (problem,) = page_of(a_status(weight=0, rejected=rejected)).problems
     assert "it fails more often" in problem
+
+
+def test_another_rejection_with_the_same_reason_is_not_taken_for_the_one_that_was_said() -> None:
+    """Two versions that one person rolled back without a reason: only one of them was shown."""
+    reason = "rolled back by ada"
+    rejected = tuple(Rejected(ref=CANDIDATE, revision=number, reason=reason) for number in (3, 5))
+    waiting = f"1.1.0 was rejected in revision iris.5 ({reason}); release another version"
+    page = page_of(a_status(weight=0, rejected=rejected, waiting=waiting))
+    assert page.problems == (f"rejected: {CANDIDATE} in revision iris.3: {reason}",)
+
+
+def test_a_reason_that_is_a_word_of_the_waiting_line_hides_no_rejection() -> None:
+    rejected = (Rejected(ref=CANDIDATE, revision=3, reason="errors"),)
+    (problem,) = page_of(a_status(rejected=rejected, waiting="errors: 2.0.0 answered 3 of 40 badly")).problems
+    assert problem == f"rejected: {CANDIDATE} in revision iris.3: errors"
