@@ -67,8 +67,10 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
     tls, ports = facts["tls"], facts["ports"][name]
     asked, secure = Endpoint(LOOPBACK, facts["control_port"]), None
     if tls is not None:
-        asked = replace(asked, secrets=tls["secrets"], name=VERIFIED)
-        secure = replace(SecurePort.of_folder(Path(tls["control_plane"]), NAMES["gateway"]), port=ports["tls"])
+        also_plain = facts["also_plain"]
+        asked = asked if also_plain else replace(asked, secrets=tls["secrets"], name=VERIFIED)
+        made = SecurePort.of_folder(Path(tls["control_plane"]), NAMES["gateway"], also_plain=also_plain)
+        secure = replace(made, port=ports["tls"])
     store = ListedStore(folder / "ledger.db")
     control = ControlPlane(
         store,

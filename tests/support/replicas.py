@@ -41,12 +41,20 @@ class ReplicatedPlatform:
     store: SqliteStore
     files: PlatformFiles | None = None
     """With them gateways and replicas speak TLS."""
+    also_plain: bool = False
+    """Whether replicas that start answer gateways without TLS, too."""
     sites: list[GatewaySite] = field(default_factory=list)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
 
     def start(self, name: str) -> Child:
         """Start a replica. It may not answer yet."""
+        facts = {"gateway_port": self.gateway_port, "control_port": self.api.port, "ports": self.ports}
+        tls = asdict(self.files) if self.files is not None else None
+        written = json.dumps({**facts, "tls": tls, "also_plain": self.also_plain}, default=str)
+        draft = self.folder / ".replica.json"
+        draft.write_text(written)  # another replica may read the file at this moment
+        draft.rename(self.folder / "replica.json")
         child = Child(
             f"replica-{name}",
             [sys.executable, "-m", "support.replica", name, self.folder],
@@ -65,21 +73,31 @@ class ReplicatedPlatform:
 
     def ask(self, name: str, *, cut: bool = True) -> None:
         """Let what gateways ask go to this replica; `cut` ends the open connections."""
-        self.api.to(self.ports[name]["tls" if self.files else "api"], cut=cut)
+        self.api.to(self.ports[name]["tls" if self.files and not self.also_plain else "api"], cut=cut)
 
     def connect_gateways_to(self, name: str | None) -> None:
         """Let the gateways reach this replica only; None: none of them. Their open connections are closed."""
         self.relay.to(None if name is None else self.ports[name]["tls" if self.files else "xds"])
 
-    def add_gateway(self, name: str, *, wait: bool = True) -> Envoy:
-        """Start a gateway that gets its configuration through the relay."""
+    def remove_gateway(self, name: str) -> None:
+        """Stop a gateway; the replicas know."""
+        self.sites[:] = [site for site in self.sites if site.name != name]
+        self._list()
+        envoy = self.envoys.pop(name)
+        envoy.process.terminate()
+        envoy.process.wait(timeout=10)
+
+    def add_gateway(self, name: str, *, wait: bool = True, plain_at: str = "") -> Envoy:
+        """Start a gateway that gets its configuration through the relay; `plain_at` this replica, without TLS."""
         [admin] = free_ports(1)
         self.sites.append(GatewaySite(name, LOOPBACK, admin))
         self._list()
         folder = self.folder / name
         folder.mkdir()
         asks, own = Endpoint(LOOPBACK, self.relay.port), Endpoint(LOOPBACK, admin)
-        if self.files is not None:
+        if plain_at:
+            asks = Endpoint(LOOPBACK, self.ports[plain_at]["xds"])
+        elif self.files is not None:
             asks = replace(asks, secrets=self.files.secrets, name=VERIFIED)
         page = str(folder / "admin.sock")
         config = rest_bootstrap(asks, admin=own, admin_path=page, cluster="test", node=name)
@@ -128,8 +146,5 @@ def replicated_platform(folder: Path, *, tls: bool = False) -> Iterator[Replicat
     files = issued(folder / "tls") if tls else None
     (folder / "gateways.json").write_text("[]")
     with running_relay(None) as relay, running_relay(None) as api, ExitStack() as stack:
-        facts = {"gateway_port": gateway_port, "control_port": api.port, "ports": ports}
-        written = {**facts, "tls": asdict(files) if files is not None else None}
-        (folder / "replica.json").write_text(json.dumps(written, default=str))
         store = SqliteStore(folder / "ledger.db")
         yield ReplicatedPlatform(folder, relay, api, stack, gateway_port, ports, store, files)

@@ -151,3 +151,35 @@ def test_with_tls_nobody_wakes_a_version_through_the_port_without_and_tables_hav
     assert held.status_code == 503
     assert secured.is_stopped()
     assert "iris" in listed.text
+
+
+def test_a_platform_changes_over_to_tls_and_no_request_that_waits_is_lost(tmp_path: Path) -> None:
+    with replicated_platform(tmp_path, tls=True) as platform, running_backends() as backends:
+        platform.also_plain = True
+        cold = Cold(platform, backends.start("1.0.0").port)
+        platform.put_route(SPEC, {"1.0.0": cold._port})
+        platform.make_leader("a")
+        platform.start("a")
+        wait_until(lambda: platform.store.head("iris") is not None, "a leads")
+        platform.connect_gateways_to("a")
+        platform.add_gateway("before", plain_at="a")
+        platform.add_gateway("after")
+        answers = [woken(cold)]
+        platform.remove_gateway("before")
+        platform.also_plain = False
+        platform.start("b")
+        platform.make_leader("b")
+        platform.connect_gateways_to("b")
+        platform.children["a"].kill()
+        answers.append(woken(cold))
+        page = httpx.get(f"http://127.0.0.1:{platform.sites[0].admin_port}/stats?filter=hold.ssl", trust_env=False).text
+    assert int(re.findall(r"cluster\.hold\.ssl\.handshake: (\d+)", page)[0]) > 0
+    assert answers == [[200] * CLIENTS] * 2
+
+
+def woken(cold: Cold) -> list[int]:
+    """The statuses of requests that wait for the version, once it is cold."""
+    cold.sleep()
+    with cold.clients() as answers:
+        cold.start()
+    return [answer.result() for answer in answers]
