@@ -1,4 +1,5 @@
-"""Clients of other platforms work unchanged: those of KServe and Triton, and curl as KServe's documentation writes it.
+"""Clients of other platforms work unchanged: those of KServe and Triton, curl as KServe's documentation writes it, and
+the codecs of MLServer.
 
 Each asks a model service directly, and through the gateway of a whole platform.
 """
@@ -148,6 +149,35 @@ def test_a_client_reads_the_reason_of_an_error(found: dict[str, Any], situation:
     assert text in raised
     assert "an exception occurred in the client" not in raised, "the client of Triton found no member 'error'"
     assert not raised.startswith("HTTPStatusError: ,"), "the client of KServe found no member 'error'"
+
+
+@pytest.fixture(scope="module")
+def decoded(way: str, targets: Targets, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the codecs of MLServer made of the answers, by situation."""
+    script, folder = HERE / "foreign_codecs.py", tmp_path_factory.mktemp("codecs")
+    done = clients.run([script, targets.url(way, V2_NAME), V2_NAME], cwd=folder, environment="mlserver")
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+CODECS = ["NumpyCodec", "NumpyCodec of FP32", "NumpyRequestCodec", "PandasCodec", "PandasCodec without bytes"]
+
+
+@pytest.mark.parametrize("situation", [*CODECS, "the answer as a frame"])
+def test_what_a_codec_of_mlserver_encodes_is_predicted_and_decoded(decoded: dict[str, Any], situation: str) -> None:
+    assert decoded[situation] == LABELS
+
+
+def test_the_types_of_mlserver_read_ids_requested_outputs_and_metadata(decoded: dict[str, Any]) -> None:
+    assert decoded["an id"] == "7"
+    assert decoded["one output"] == ["label"]
+    assert decoded["metadata"] == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+
+
+def test_a_frame_with_a_column_too_few_is_refused_by_the_name_of_the_column(decoded: dict[str, Any]) -> None:
+    assert decoded["a column too few"]["raised"].startswith("422: ")
+    assert "input 'petal_width' is missing" in decoded["a column too few"]["raised"]
 
 
 CURL = {
