@@ -27,7 +27,14 @@ MANIFEST = {
     "tags": ["example", "image", "classification"],
     "format": "keras",
     "inputs": [
-        {"name": "pixels", "datatype": "FP32", "shape": [-1, 8, 8, 1], "description": "ink, 0 to 16, line by line"}
+        {
+            "name": "pixels",
+            "datatype": "FP32",
+            "shape": [-1, 8, 8, 1],
+            "minimum": 0,
+            "maximum": 16,
+            "description": "ink, line by line",
+        }
     ],
     "outputs": [
         {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10], "description": "of each digit from 0 to 9"}

@@ -28,7 +28,14 @@ MANIFEST = {
     "format": "torch-state-dict",
     "entry": "net:Digits",
     "inputs": [
-        {"name": "pixels", "datatype": "FP32", "shape": [-1, 1, 8, 8], "description": "ink, 0 to 1, line by line"}
+        {
+            "name": "pixels",
+            "datatype": "FP32",
+            "shape": [-1, 1, 8, 8],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "ink, line by line",
+        }
     ],
     "outputs": [
         {"name": "label", "datatype": "INT64", "shape": [-1], "description": "the digit"},
