@@ -46,7 +46,7 @@ def all_servers() -> tuple[Server, ...]:
     earlier = os.environ.get("FAIRLEAD_BEFORE")
     before = [Server("fairlead_before", [f"{earlier}/.venv/bin/fairlead", *ours[1:]], ROW)] if earlier else []
     plain = [*uvicorn, "plain_fastapi:app"]
-    artifact = {"IRIS_ARTIFACT": str(next((MODEL / "artifact").iterdir()))}
+    artifact = {"ARTIFACT": str(next((MODEL / "artifact").iterdir()))}
     return (
         Server("fairlead", ours, ROW),
         *before,

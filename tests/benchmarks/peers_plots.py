@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import SubFigure  # noqa: E402
 
 from support.proof import RESULTS  # noqa: E402
 
@@ -25,31 +26,46 @@ PANELS: tuple[tuple[str, Callable[[dict[str, Any]], float]], ...] = (
     ("start to first answer, s", lambda one: one["start_to_first_answer_s"]),
 )
 """Of each panel its title and its number. The scales are logarithmic: the numbers differ by a hundred times."""
+MODELS = {
+    "iris": "iris: four numbers",
+    "text": "text: TF-IDF of a sentence",
+    "photo": "photo: a JPEG, decoded by the server",
+    "frame": "table: 2,000 columns",
+}
 
 
 def draw(results: Path = RESULTS) -> Path:
     """Write the picture to the folder of the results. Returns its path."""
     numbers = json.loads((results / "peers.json").read_text())["numbers"]
-    pairs, versions = numbers["pairs"], {name.lower(): text for name, text in numbers["versions"].items()}
-    ours = [pair["fairlead"] for pair in pairs.values()]
-    rows = {name: pair["peer"] for name, pair in pairs.items()}
+    versions = {name.lower(): text for name, text in numbers["versions"].items()}
+    models = {model: numbers["models"][model]["pairs"] for model in MODELS if model in numbers["models"]}
     picture = results / "peers.svg"
     with matplotlib.rc_context():
         # Text stays text in the SVG, and the same numbers give the same bytes.
         matplotlib.rc("svg", fonttype="none", hashsalt="fairlead")
         matplotlib.rc("text", color=INK)
-        size = (14, 0.9 + 0.36 * (len(rows) + 1))
-        figure, panels = pyplot.subplots(1, len(PANELS), figsize=size, sharey=True, layout="constrained")
-        names = ["Fairlead", *rows]
-        for axes, (title, number) in zip(panels, PANELS, strict=True):
-            values = [statistics.median(map(number, ours)), *map(number, rows.values())]
-            _bars(axes, title, values)
-        panels[0].set_yticks(range(len(names)), [_label(name, versions) for name in names], fontsize=10)
-        panels[0].get_yticklabels()[0].set_fontweight("bold")
-        panels[0].invert_yaxis()
+        heights = [0.9 + 0.36 * (len(pairs) + 1) for pairs in models.values()]
+        figure = pyplot.figure(figsize=(14, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(models), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for (model, pairs), part in zip(models.items(), parts, strict=True):
+            _model(part, MODELS[model], pairs, versions)
         figure.savefig(picture, metadata={"Date": None, "Creator": None})
         pyplot.close(figure)
     return picture
+
+
+def _model(part: SubFigure, title: str, pairs: dict[str, Any], versions: dict[str, str]) -> None:
+    """Fairlead, as the median of its pairs, and the other servers with one model."""
+    ours, rows = [pair["fairlead"] for pair in pairs.values()], {name: pair["peer"] for name, pair in pairs.items()}
+    panels = part.subplots(1, len(PANELS), sharey=True)
+    part.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    names = ["Fairlead", *rows]
+    for axes, (what, number) in zip(panels, PANELS, strict=True):
+        values = [statistics.median(map(number, ours)), *map(number, rows.values())]
+        _bars(axes, what, values)
+    panels[0].set_yticks(range(len(names)), [_label(name, versions) for name in names], fontsize=10)
+    panels[0].get_yticklabels()[0].set_fontweight("bold")
+    panels[0].invert_yaxis()
 
 
 def _bars(axes: Axes, title: str, values: list[float]) -> None:

@@ -10,7 +10,7 @@ import joblib
 @bentoml.service
 class Iris:
     def __init__(self) -> None:
-        self.classifier = joblib.load(os.environ["IRIS_ARTIFACT"])
+        self.classifier = joblib.load(os.environ["ARTIFACT"])
         self.labels = self.classifier.classes_.tolist()
 
     @bentoml.api

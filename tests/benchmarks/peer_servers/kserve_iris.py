@@ -14,7 +14,7 @@ class Iris(kserve.Model):
         self.load()
 
     def load(self) -> bool:
-        self.classifier = joblib.load(os.environ["IRIS_ARTIFACT"])
+        self.classifier = joblib.load(os.environ["ARTIFACT"])
         self.labels = self.classifier.classes_.tolist()
         self.ready = True
         return self.ready

@@ -10,7 +10,7 @@ import litserve
 
 class Iris(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        self.classifier = joblib.load(os.environ["IRIS_ARTIFACT"])
+        self.classifier = joblib.load(os.environ["ARTIFACT"])
         self.labels = self.classifier.classes_.tolist()
 
     def decode_request(self, request: dict[str, float]) -> list[float]:

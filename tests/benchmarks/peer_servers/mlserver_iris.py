@@ -28,7 +28,7 @@ async def main(port: int) -> None:
     """Serve without a pool of processes, which costs more for a small model, and on three ports, as it always does."""
     ports = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2}
     settings = Settings(host="127.0.0.1", parallel_workers=0, debug=False, use_structured_logging=False, **ports)
-    parameters = ModelParameters(uri=os.environ["IRIS_ARTIFACT"])
+    parameters = ModelParameters(uri=os.environ["ARTIFACT"])
     await MLServer(settings).start([ModelSettings(name="iris", implementation=Iris, parameters=parameters)])
 
 

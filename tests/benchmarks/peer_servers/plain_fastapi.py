@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 app = FastAPI()
-classifier = joblib.load(Path(os.environ["IRIS_ARTIFACT"]))
+classifier = joblib.load(Path(os.environ["ARTIFACT"]))
 labels = classifier.classes_.tolist()
 
 

@@ -28,7 +28,7 @@ class Species(BaseModel):
 @serve.ingress(app)
 class Iris:
     def __init__(self) -> None:
-        self.classifier = joblib.load(os.environ["IRIS_ARTIFACT"])
+        self.classifier = joblib.load(os.environ["ARTIFACT"])
         self.labels = self.classifier.classes_.tolist()
 
     @app.post("/predict")

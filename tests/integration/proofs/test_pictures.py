@@ -55,12 +55,14 @@ def test_the_picture_of_drift_is_drawn_from_the_results_of_a_run(tmp_path: Path)
 def test_the_picture_of_other_servers_names_each_with_its_version(tmp_path: Path) -> None:
     one = peers.Seen(start_s=2.0, rates=[100.0, 300.0], cpu_s=1.0, latency_ms={"p99": 4.0}, memory_mib=99, checked=1000)
     pair = {"fairlead": one.to_json(), "peer": one.to_json()}
-    numbers = {"pairs": {"bare": pair, "KServe SDK": pair}, "versions": {"kserve": "0.21.0"}}
+    models = {"iris": {"pairs": {"bare": pair, "KServe SDK": pair}}, "photo": {"pairs": {"KServe SDK": pair}}}
+    numbers = {"models": models, "versions": {"kserve": "0.21.0"}}
     (tmp_path / "peers.json").write_text(json.dumps({"numbers": numbers}))
     text = "".join(ElementTree.parse(peers_plots.draw(tmp_path)).getroot().itertext())
     assert "Fairlead" in text
-    assert "KServe SDK 0.21.0" in text
-    assert text.count("1,000") == 3  # microseconds of CPU, of each server
+    assert text.count("KServe SDK 0.21.0") == 2
+    assert "photo: a JPEG" in text
+    assert text.count("1,000") == 5  # microseconds of CPU, of each server of each model
 
 
 def test_the_picture_of_autoscaling_shows_every_schedule_with_its_share_of_the_oracle(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
     for _ in range(connections):
         connection = socket.create_connection(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(65536, 2 * len(request)))  # one call sends it
         connection.setblocking(False)
         sockets[connection.fileno()] = connection
         poll.register(connection.fileno(), select.EPOLLIN)
@@ -123,13 +124,12 @@ def run_in_process(
         str(port),
         "--path",
         path,
-        "--body",
-        body.decode(),
+        "--body=-",
     ]
     command += ["--expect", expect.decode(), "--connections", str(connections), "--seconds", str(seconds)]
     command += [f"--header={line}" for line in headers]
     command += [] if core is None else ["--core", str(core)]
-    done = subprocess.run(command, cwd=_TESTS, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=_TESTS, input=body.decode(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ProcessFailed(f"{path} of port {port}: {done.stderr}")
     return Result(**json.loads(done.stdout))
@@ -154,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
-    parser.add_argument("--body", required=True)
+    parser.add_argument("--body", required=True, help="the body of every request; - is standard input")
     parser.add_argument("--expect", required=True, help="the JSON that every response must have")
     parser.add_argument("--header", action="append", default=[], help="an additional header line")
     parser.add_argument("--connections", type=int, default=32)
@@ -163,7 +163,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    request = request_bytes(options.path, options.body.encode(), options.header)
+    body = sys.stdin.read() if options.body == "-" else options.body
+    request = request_bytes(options.path, body.encode(), options.header)
     address = ("127.0.0.1", options.port)
     result = run(address, request, options.expect.encode(), connections=options.connections, seconds=options.seconds)
     print(json.dumps(asdict(result)))
