@@ -19,7 +19,7 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.window import Window
 from fairlead.rollout.last_use import LastUse
 from fairlead.rollout.lost_gateways import LostGateways
-from fairlead.rollout.policy.desired_instances import wanted_counts
+from fairlead.rollout.policy.desired_instances import by_model, wanted_counts
 from fairlead.rollout.policy.evidence import active_gates, weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
@@ -65,8 +65,10 @@ class TickSnapshot:
     gateways: tuple[GatewayState, ...]
     instances: Mapping[tuple[str, str], Sequence[Instance]]
     """By namespace and model."""
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[Wanted, ...]
     """The instances that should run."""
+    wanted_of: Mapping[tuple[str, str], Sequence[Wanted]]
+    """The same, by namespace and model."""
     lost: tuple[GatewayState, ...] = ()
     """Gateways that answered a short time ago and do not answer now, as they last answered."""
     ended: bool = False
@@ -133,6 +135,7 @@ class Observer:
             gateways,
             _by_model(_without_stopped(self._store.instances(), wanted)),
             wanted,
+            by_model(wanted),
             self._lost.follow(gateways, self._observed.total_s),
             unknown=self._why_unknown(),
         )
@@ -203,7 +206,7 @@ class Observer:
         """The window with its instances. The candidate's are unknown (None) if nobody observed them in its time."""
         is_observed = self._observed.place(tick.route.name, window.seconds) and not snapshot.unknown
         ready, stable = ready_counts(tick.route.namespace, tick.route.spec.model, snapshot), tick.head.table.stable
-        wanted = wanted_counts(tick.route, snapshot.wanted).get(stable, ready.get(stable, 0))
+        wanted = wanted_counts(tick.route, _wanted_of(tick.route, snapshot)).get(stable, ready.get(stable, 0))
         mine = ready.get(tick.head.state.target, 0) if is_observed else None
         return window.model_copy(update={"ready": mine, "stable_instances": wanted})
 
@@ -219,7 +222,7 @@ class Observer:
                 since=self._attempts.began(head) if head is not None else None,
             ),
             missing=missing_instances(_of_model(route.namespace, route.spec.model, snapshot)),
-            wanted=wanted_counts(route, snapshot.wanted),
+            wanted=wanted_counts(route, _wanted_of(route, snapshot)),
             unknown=snapshot.unknown,
             gateways=snapshot.gateways,
             lost=snapshot.lost,
@@ -228,23 +231,31 @@ class Observer:
             return seen
         self._wanted[route.name] = _addresses(in_force(route, head), head, snapshot)
         asked = self._last_use.asked(route.name)
-        seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
         if unfound := self._last_use.unfound(head.table):
             # Its requests are held until every gateway can send them on.
             seen = replace(seen, ready={ref: count for ref, count in seen.ready.items() if ref not in unfound})
-        seen = replace(seen, silent_s=self._silent_s(route, snapshot), returnable=self._returnable(route, head, seen))
-        pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
-        seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
-        seen = replace(seen, problems=self._answer_windows.problems(route.name))
-        mine = _of_model(route.namespace, route.spec.model, snapshot)
-        seen = replace(seen, inputs=self._inputs.difference(route.name, head.table, mine))
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
-        seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
-        seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
-        if head.table.cold:
-            present = _of_model(route.namespace, route.spec.model, snapshot)
-            seen = replace(seen, present=frozenset(one.ref for one in present if not one.ending))
-        return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
+        # All at once: with many routes, each copy of the observation is felt.
+        seen = replace(
+            seen,
+            asked=asked,
+            idle_s=self._last_use.idle_s(route, head.table, asked),
+            silent_s=self._silent_s(route, snapshot),
+            returnable=self._returnable(route, head, seen),
+            pause_left_s=self._pauses.left_s(route.name, head.state, snapshot.now),
+            shadow=self._answer_windows.status(route.name),
+            problems=self._answer_windows.problems(route.name),
+            since_window_s=self._observed.left_s(route.name),
+            since_entered_s=entered_s,
+            windows=self._attempts.windows(head),
+            named=self._named(route, actions),
+            inputs=self._inputs.difference(
+                route.name, head.table, _of_model(route.namespace, route.spec.model, snapshot)
+            ),
+            present=_present(route, snapshot) if head.table.cold else frozenset(),
+        )
+        smoke = self._smoked(Situation(route, head, seen))
+        return replace(seen, smoke=smoke) if smoke is not None else seen
 
     def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:
         """Reads the ledger once for each head, and only where stable is down and another version is ready."""
@@ -300,6 +311,15 @@ def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[In
         for one in _of_model(route.namespace, route.spec.model, snapshot)
         if one.ref in refs and one.ready
     )
+
+
+def _present(route: Route, snapshot: TickSnapshot) -> frozenset[VersionRef]:
+    found = _of_model(route.namespace, route.spec.model, snapshot)
+    return frozenset(one.ref for one in found if not one.ending)
+
+
+def _wanted_of(route: Route, snapshot: TickSnapshot) -> Sequence[Wanted]:
+    return snapshot.wanted_of.get((route.namespace, route.spec.model), ())
 
 
 def _without_stopped(instances: Sequence[Instance], wanted: Sequence[Wanted]) -> Iterator[Instance]:

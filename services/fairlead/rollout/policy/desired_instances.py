@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -30,16 +30,17 @@ def wanted_instances(
     `stopped` has the cold versions of each route: one row says that none of their instances should run.
     """
     rows: dict[str, Wanted] = {}
+    of_model = by_model(existing)
     for route in routes:
         head = heads.get(route.name)
-        mine = [row for row in existing if (row.namespace, row.model) == (route.namespace, route.spec.model)]
+        mine = of_model.get((route.namespace, route.spec.model), ())
         kept, cold = _kept(route, head, now), stopped.get(route.name, {row.ref for row in mine if row.stopped})
         for row in mine:
             if route.name not in settled or row.ref in kept:
                 # One that left the spec has only this row, which says whether it runs.
                 is_cold = head is not None and row.ref in head.table.cold
                 rows[row.id] = row.model_copy(update={"stopped": row.ref in cold}) if is_cold else row
-        for row in _specified(route, head, {row.id: row.attempt for row in existing}):
+        for row in _specified(route, head, {row.id: row.attempt for row in mine}):
             if row.ref not in cold:
                 rows[row.id] = row
             elif row.index == 0:
@@ -89,10 +90,18 @@ def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]
     return kept - {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is not None}
 
 
-def wanted_counts(route: Route, existing: Sequence[Wanted]) -> dict[VersionRef, int]:
+def by_model(existing: Iterable[Wanted]) -> dict[tuple[str, str], list[Wanted]]:
+    """The rows by namespace and model."""
+    found: dict[tuple[str, str], list[Wanted]] = {}
+    for row in existing:
+        found.setdefault((row.namespace, row.model), []).append(row)
+    return found
+
+
+def wanted_counts(route: Route, existing: Iterable[Wanted]) -> dict[VersionRef, int]:
     """How many instances each version of a route should have: what the spec says, else the rows that exist.
 
-    One that is cold and stopped should have none.
+    `existing` may have rows of other models, which do not count. One that is cold and stopped should have none.
 
     A version without either is managed elsewhere, and its count is not known.
     """
