@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import autoscaling
-from support.autoscaling import scenes
+from support.autoscaling import releases, scenes
 from support.autoscaling.loop import IMAGES, Loop, running_loop
 from support.cluster import keda
 from support.cluster.installed import Installed
@@ -26,7 +26,8 @@ def loop(cluster: Cluster, platform: Installed, image: Any, tmp_path_factory: py
         pytest.skip("KEDA runs beside a cluster of the tests, not in the cluster of KUBECONFIG")
     if reason := keda.not_built():
         raise skip_or_fail(reason)
-    image(IMAGES[0])
+    for one in IMAGES:
+        image(one)
     with running_loop(cluster, platform, tmp_path_factory.mktemp("autoscaling")) as running:
         yield running
 
@@ -40,4 +41,10 @@ def test_instances_follow_the_load_and_an_upgrade_of_the_release_resets_none(loo
 def test_while_prometheus_is_down_no_instance_is_removed(loop: Loop) -> None:
     found = Findings()
     scenes.under_fault(loop, scenes.PROMETHEUS_DOWN, found, seconds=10)
+    assert not found.broken
+
+
+def test_a_rollout_is_never_short_of_instances_while_the_load_rises(loop: Loop) -> None:
+    found = Findings()
+    releases.rises_in_a_rollout(loop, found)
     assert not found.broken
