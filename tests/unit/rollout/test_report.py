@@ -226,7 +226,7 @@ def test_a_candidate_that_gets_other_rows_is_told_and_goes_on(canary: Platform) 
     before = canary.head
     canary.tick()
     assert (inputs(canary).status, inputs(canary).reason) == (True, Reason.INPUTS_DIFFER)
-    assert list(rollout.problems(status(canary))) == ["1.1.0 gets other rows than 1.0.0"]
+    assert list(rollout.problems(status(canary), "")) == ["1.1.0 gets other rows than 1.0.0"]
     assert not [one for one in status(canary).checks if "other rows" in one.reason]
     assert canary.head == before
 
@@ -236,4 +236,4 @@ def test_rows_that_nobody_compared_do_not_count_as_alike(canary: Platform) -> No
     canary.unlike = ""
     canary.tick()
     assert (inputs(canary).status, inputs(canary).reason) == (False, Reason.INPUTS_ALIKE)
-    assert not list(rollout.problems(status(canary)))
+    assert not list(rollout.problems(status(canary), ""))
