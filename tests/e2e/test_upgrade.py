@@ -179,7 +179,7 @@ def test_the_rollout_stays_where_it_is_and_goes_on_when_it_is_approved_on_both_s
     assert weights == [5000] * 4 + [9000] * 3
     # A new chart may write the spec in another way, which is a revision too, but none that changes who gets what.
     assert [weight for weight, _ in groupby(one.table.weight for one in upgraded.ledger)] == [0, 1000, 5000, 9000, 0]
-    expected = {Cause.CREATED, Cause.RELEASED, Cause.PINNED, Cause.STEP, Cause.SPEC, Cause.PROMOTED}
+    expected = {Cause.CREATED, Cause.RELEASED, Cause.PINNED, Cause.ACTION, Cause.STEP, Cause.SPEC, Cause.PROMOTED}
     assert {one.cause for one in upgraded.ledger} <= expected
     assert upgraded.ledger[-1].cause is Cause.PROMOTED
 
