@@ -78,9 +78,12 @@ class Counted:
 Series = dict[str, dict[tuple[str, ...], float]]
 
 
-def read(text: str) -> Counted:
-    """The counts in the text of one instance. Raises ValueError, which says what is wrong with it."""
-    found = _series(text)
+def read(text: str, *, of_slices: bool = True) -> Counted:
+    """The counts in the text of one instance; without those `of_slices`, which are most of a long text, if told so.
+
+    Raises ValueError, which says what is wrong with it.
+    """
+    found = _series(text if of_slices else "\n".join(line for line in text.split("\n") if _is_whole(line)))
     infos = found[told.MODEL_PROFILE_INFO.name]
     if len(infos) != 1:
         raise ValueError("it does not say whether it has a profile")
@@ -130,34 +133,15 @@ def added(counts: Sequence[Counted]) -> Counted:
     )
 
 
-def since(now: Counted, first: Counted) -> Counted:
-    """What one instance has counted after `first`. Raises ValueError if it has begun again meanwhile."""
-    if _shape(now) != _shape(first) or now.rows < first.rows:
-        raise ValueError("it counts from zero again")
-    requests = {name: count - first.requests[name] for name, count in now.requests.items()}
-    features = tuple(
-        replace(one, live=one.live - before.live) for one, before in zip(now.features, first.features, strict=True)
-    )
-    if min((*requests.values(), *(one.live.min() for one in features)), default=0) < 0:
-        raise ValueError("it counts from zero again")
-    return replace(
-        now,
-        rows=now.rows - first.rows,
-        skipped=now.skipped - first.skipped,
-        failed=now.failed - first.failed,
-        requests=requests,
-        features=features,
-        vectors=tuple(
-            replace(one, rows=one.rows - before.rows, sums=one.sums - before.sums)
-            for one, before in zip(now.vectors, first.vectors, strict=True)
-        ),
-    )
-
-
 def _shape(one: Counted) -> object:
     places = [(feature.slice, feature.feature, feature.bins) for feature in one.features]
     vectors = [(vector.feature, len(vector.sums)) for vector in one.vectors]
     return one.profile, places, set(one.requests), vectors
+
+
+def _is_whole(line: str) -> bool:
+    # no name can look like this label, because quotes in names are escaped
+    return ',slice="' not in line or ',slice=""' in line
 
 
 def _series(text: str) -> Series:

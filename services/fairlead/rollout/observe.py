@@ -249,7 +249,7 @@ class Observer:
             since_entered_s=entered_s,
             windows=self._attempts.windows(head),
             named=self._named(route, actions),
-            inputs=self._inputs.difference(
+            inputs=self._inputs.compared(
                 route.name, head.table, _of_model(route.namespace, route.spec.model, snapshot)
             ),
             present=_present(route, snapshot) if head.table.cold else frozenset(),

@@ -13,7 +13,7 @@ from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
-from fairlead.contracts.status import WantedInstances
+from fairlead.contracts.status import Condition, Reason, WantedInstances
 from fairlead.contracts.table import Table
 from fairlead.contracts.window import Buckets, Window, add_buckets
 
@@ -176,10 +176,10 @@ class NoAnswers:
 class Inputs(Protocol):
     """Compares the rows that a candidate gets with those that stable gets. For people, never evidence."""
 
-    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> str | None:
-        """How they differ, as a sentence; empty if no more than by chance, None while that is not known.
+    def compared(self, route: str, table: Table, instances: Sequence[Instance]) -> Condition:
+        """The condition `InputsDiffer`. `instances` are those of the model.
 
-        `instances` are those of the model. The engine calls this at every tick. Never waits or raises.
+        The engine calls this at every tick. Never waits or raises.
         """
         ...
 
@@ -191,8 +191,9 @@ class Inputs(Protocol):
 class NoInputs:
     """`Inputs` where nothing is compared."""
 
-    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> None:
+    def compared(self, route: str, table: Table, instances: Sequence[Instance]) -> Condition:  # noqa: ARG002
         """Knows nothing."""
+        return Condition(type="InputsDiffer", status=False, reason=Reason.NOT_COMPARED)
 
     def keep(self, routes: Collection[str]) -> None:
         """Does nothing."""

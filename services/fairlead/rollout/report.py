@@ -307,8 +307,7 @@ def counted_condition(observation: Observation) -> Condition:
 def inputs_condition(situation: Situation) -> Condition:
     """The candidate gets other rows than stable. Requests are assigned at random, so this is no fault of a version."""
     told = situation.observation.inputs if situation.candidate is not None else None
-    reason = Reason.NOT_COMPARED if told is None else Reason.INPUTS_DIFFER if told else Reason.INPUTS_ALIKE
-    return Condition(type="InputsDiffer", status=bool(told), reason=reason, message=told or "")
+    return told or Condition(type="InputsDiffer", status=False, reason=Reason.NOT_COMPARED)
 
 
 def conflict_condition(model: str, winner: str) -> Condition:

@@ -33,7 +33,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     strategy = {"steps": [{"weight": 5000, "minDuration": "1h"}]}
     models = dict[str, Any]()
     for name in (FAIR, PINNED):
-        models |= doublers(tmp_path, *VERSIONS, model=name, strategy=strategy)
+        models |= doublers(tmp_path, *VERSIONS, model=name, strategy=strategy, sticky=None)
         for version in VERSIONS:
             measured.measure(tmp_path / "models" / name / version)
     with running_platform(tmp_path, models) as running:
@@ -70,6 +70,7 @@ def test_a_candidate_that_gets_other_rows_is_told_and_one_that_gets_the_same_is_
     assert found is not None
     assert found.message.startswith("1.1.0 gets other rows than 1.0.0: value differs")
     assert "clients that name a version" in found.message
+    assert f"`fairlead pause {PINNED}`" in found.message
     for shown in (" ".join(told.split()), page):
         assert "1.1.0 gets other rows than 1.0.0: value differs" in shown
     assert "other rows" not in fair

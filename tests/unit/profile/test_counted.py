@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import MAX_BINS, MAX_FEATURES, to_text
 from fairlead.contracts.slices import MAX_SLICES
-from fairlead.profile.counted import Counted, added, read, since
+from fairlead.profile.counted import Counted, added, read
 from support.drift_texts import a_text
 from support.profiles import of_points
 
@@ -190,15 +190,14 @@ def test_more_than_a_profile_can_have_is_refused(most: str, more: str, what: str
         read(more)
 
 
-def test_what_was_counted_since_is_the_difference() -> None:
-    first = read(a_text(of_points(), {"x": [0, 3, 4, 1, 0]}))
-    now = read(a_text(of_points(), {"x": [1, 5, 4, 1, 2]}))
-    found = since(now, first)
-    assert found.features[0].live.tolist() == [1, 2, 0, 0, 2]
-    assert (found.rows, found.requests) == (5, {"": 5})
+def test_counts_of_slices_are_left_out_if_told_so() -> None:
+    value = 'fairlead_model_drift_{}{{model="iris",version="1.0.0",feature="x",slice="s0",bin="0 to 5"}} 3'
+    text = "\n".join([with_slices(2), *(value.format(of) for of in ("values_total", "reference_values"))])
+    assert (set(read(text).requests), {one.slice for one in read(text).features}) == ({"", "s0", "s1"}, {"", "s0"})
+    whole = read(text, of_slices=False)
+    assert (set(whole.requests), {one.slice for one in whole.features}) == ({""}, {""})
 
 
-@pytest.mark.parametrize("later", [[0, 2, 4, 1, 0], [0, 0, 9, 0, 0]])
-def test_an_instance_that_began_again_has_counted_nothing_since(later: list[int]) -> None:
-    with pytest.raises(ValueError, match="from zero again"):
-        since(read(a_text(of_points(), {"x": later})), read(a_text(of_points(), {"x": [0, 3, 4, 1, 0]})))
+def test_an_input_whose_name_looks_like_a_slice_is_no_slice() -> None:
+    text = with_bins(1, 2).replace('feature="f0"', 'feature="f,slice=\\"s\\""')
+    assert [one.feature for one in read(text, of_slices=False).features] == [one.feature for one in read(text).features]

@@ -17,7 +17,7 @@ from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
-from fairlead.contracts.status import WantedInstances
+from fairlead.contracts.status import Condition, Reason, WantedInstances
 from fairlead.contracts.table import Table
 from fairlead.contracts.window import Buckets
 from fairlead.rollout.observe import TickSnapshot
@@ -80,8 +80,8 @@ class SimulatedInputs:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def difference(self, route: str, table: Table, instances: Sequence[Instance]) -> str | None:  # noqa: ARG002
-        return self._platform.unlike if table.candidate is not None else None
+    def compared(self, route: str, table: Table, instances: Sequence[Instance]) -> Condition:  # noqa: ARG002
+        return self._platform.inputs
 
     def keep(self, routes: Collection[str]) -> None:
         pass
@@ -117,8 +117,8 @@ class Platform:
         """How many instances each version was given, where nothing else scales."""
         self.unknown = ""
         """Why nobody knows which instances are ready; then their rows are only what was known last."""
-        self.unlike: str | None = None
-        """How the candidate's rows differ from stable's; None: nobody knows."""
+        self.inputs = Condition(type="InputsDiffer", status=False, reason=Reason.NOT_COMPARED, message="few rows")
+        """Whether the candidate's rows differ from stable's."""
         self.uses: dict[ClusterKey, int] = {}
         """How many requests each cluster of the gateways has had."""
         self.waiting: set[VersionRef] = set()

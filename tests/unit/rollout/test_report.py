@@ -222,18 +222,20 @@ def inputs(platform: Platform) -> Condition:
 
 
 def test_a_candidate_that_gets_other_rows_is_told_and_goes_on(canary: Platform) -> None:
-    canary.unlike = "1.1.0 gets other rows than 1.0.0"
+    message = "1.1.0 gets other rows than 1.0.0"
+    canary.inputs = Condition(type="InputsDiffer", status=True, reason=Reason.INPUTS_DIFFER, message=message)
     before = canary.head
     canary.tick()
     assert (inputs(canary).status, inputs(canary).reason) == (True, Reason.INPUTS_DIFFER)
-    assert list(rollout.problems(status(canary), "")) == ["1.1.0 gets other rows than 1.0.0"]
+    assert list(rollout.problems(status(canary), "")) == [message]
     assert not [one for one in status(canary).checks if "other rows" in one.reason]
     assert canary.head == before
 
 
-def test_rows_that_nobody_compared_do_not_count_as_alike(canary: Platform) -> None:
-    assert (inputs(canary).status, inputs(canary).reason) == (False, Reason.NOT_COMPARED)
-    canary.unlike = ""
+def test_rows_that_nobody_compared_do_not_count_as_alike_and_are_no_problem(canary: Platform) -> None:
+    assert (inputs(canary).reason, inputs(canary).message) == (Reason.NOT_COMPARED, "few rows")
+    assert not list(rollout.problems(status(canary), ""))
+    canary.inputs = Condition(type="InputsDiffer", status=False, reason=Reason.INPUTS_ALIKE)
     canary.tick()
     assert (inputs(canary).status, inputs(canary).reason) == (False, Reason.INPUTS_ALIKE)
     assert not list(rollout.problems(status(canary), ""))

@@ -11,6 +11,7 @@ from fairlead.contracts.action import Outcome
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.status import Condition
 from fairlead.contracts.window import Window
 from fairlead.rollout.policy.unready import Unready
 from fairlead.rollout.ports import GatewayState
@@ -59,9 +60,8 @@ class Observation:
     """The comparison of mirrored requests, for people."""
     problems: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
     """How often predictions failed in this attempt, by version, and by status and sentence. For people, no evidence."""
-    inputs: str | None = None
-    """How the candidate's rows differ from stable's, as a sentence; empty if no more than by chance, None while that is
-    not known. For people, no evidence."""
+    inputs: Condition | None = None
+    """Whether the candidate gets other rows than stable, `InputsDiffer`. For people, no evidence."""
     pause_left_s: float = inf
     """Seconds until the pause ends by itself, by a monotonic clock; infinite if it does not."""
     returnable: tuple[VersionRef, ...] = ()
