@@ -2,7 +2,8 @@
 
 Reading starts at the end of an instance's ring when its answers are first requested, and continues by cursor: no record
 is returned twice, and records that were overwritten before they were read count as lost. An instance that does not
-answer, or byte by byte, takes until its time is up, but delays neither the others nor the loop that rolls back.
+answer, or byte by byte, is read until its time is up, while turns go on with the others. It holds one of MAX_CONCURRENT
+threads: only when so many are that slow, the others wait for a thread. The loop that rolls back never waits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -32,12 +33,14 @@ TARGET_ANSWERS = 100
 TIMEOUT_S = 1.0
 """For connecting, and for each packet of a page."""
 TURN_S = 3.0
-"""For everything that is read from one instance per turn: while a slow one holds a thread, others wait for it."""
+"""For all pages that are read from one instance at a time. To connect, with the handshake of TLS, comes on top."""
 MAX_CONCURRENT = 8
 MAX_PAGES = 16
-"""Pages of one instance per turn: some 30,000 answers."""
+"""Pages of one instance at a time: some 30,000 answers."""
 MAX_ANSWERS = 50_000
 """Buffered answers of one route."""
+WAIT_S = 1.0
+"""A turn waits no longer than this for the instances that it began to read; a later turn takes what they answer."""
 MAX_PAGE_BYTES = 1 << 20
 """The largest page accepted."""
 SUBSCRIPTION_TIMEOUT_S = 15.0
@@ -131,6 +134,14 @@ class _Ring:
         return page, restarted
 
 
+def _read(ring: _Ring) -> CollectedAnswers | None:
+    """The answers of an instance since they were last read; None if it does not answer."""
+    try:
+        return ring.read()
+    except _Failed:
+        return None
+
+
 def _increases(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     return {name: more for name, count in after.items() if (more := count - before.get(name, 0)) > 0}
 
@@ -158,6 +169,10 @@ class _Buffer:
             self.increases[ref] = self.increases[ref].plus(increase) if ref in self.increases else increase
 
 
+_Key = tuple[str, InstanceAddress]
+"""A route and one of its instances."""
+
+
 class AnswerRings:
     """`rollout.ports.AnswerSource`. Call `subscribe` and `collect` from one thread; the rings are read on others."""
 
@@ -168,12 +183,13 @@ class AnswerRings:
         every_s: float = READ_INTERVAL_S,
         connect: Connect = plain,
         turn_s: float = TURN_S,
+        wait_s: float = WAIT_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`turn_s` is the time of one instance per turn, by the real clock, as it is that of sockets."""
+        """`turn_s` is the time to read one instance, and a turn waits for `wait_s`: both by the clock of sockets."""
         self._log = log
         self._every_s = every_s
-        self._connect, self._turn_s = connect, turn_s
+        self._connect, self._turn_s, self._wait_s = connect, turn_s, wait_s
         self._monotonic = monotonic
         self.pause_s = every_s
         """The pause between two turns."""
@@ -181,7 +197,9 @@ class AnswerRings:
         self._wanted: Mapping[str, Sequence[InstanceAddress]] = {}
         self._subscribed_at = 0.0
         self._buffers: dict[str, _Buffer] = {}
-        self._rings: dict[tuple[str, InstanceAddress], _Ring] = {}
+        self._rings: dict[_Key, _Ring] = {}
+        self._reading: dict[_Key, Future[CollectedAnswers | None]] = {}
+        """What is being read; it outlasts the turn that began it if the instance is slow."""
         self._stopping = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
@@ -216,7 +234,10 @@ class AnswerRings:
             ring.close()
 
     def turn(self) -> None:
-        """Read every requested ring once. The pause before the next turn depends on how many answers there were."""
+        """Read every requested ring, but those that an earlier turn still reads, and take what was read by now.
+
+        The pause before the next turn depends on how many answers there were.
+        """
         with self._lock:
             expired = self._monotonic() - self._subscribed_at > SUBSCRIPTION_TIMEOUT_S
             wanted = {} if expired else dict(self._wanted)
@@ -224,7 +245,7 @@ class AnswerRings:
                 self._buffers = {}
         keys = [(route, instance) for route, instances in wanted.items() for instance in instances]
         for gone in self._rings.keys() - set(keys):
-            self._rings.pop(gone).close()
+            self._drop(gone)
         has_new = not self._rings.keys() >= set(keys)
         for key in keys:
             self._rings.setdefault(key, _Ring(key[1], self._connect, self._turn_s, self._monotonic))
@@ -242,17 +263,21 @@ class AnswerRings:
         target_s = min_s if has_new else self.pause_s * TARGET_ANSWERS / max(most, 1)
         self.pause_s = min(self._every_s, max(min_s, target_s))
 
-    def _read(
-        self, keys: Sequence[tuple[str, InstanceAddress]]
-    ) -> Iterator[tuple[tuple[str, InstanceAddress], CollectedAnswers | None]]:
-        def one(key: tuple[str, InstanceAddress]) -> CollectedAnswers | None:
-            try:
-                return self._rings[key].read()
-            except _Failed:
-                return None
+    def _read(self, keys: Sequence[_Key]) -> Iterator[tuple[_Key, CollectedAnswers | None]]:
+        if self._pool is None:
+            return
+        begun = {key: self._pool.submit(_read, self._rings[key]) for key in keys if key not in self._reading}
+        self._reading |= begun
+        wait(begun.values(), self._wait_s)
+        for key in [key for key, reading in self._reading.items() if reading.done()]:
+            yield key, self._reading.pop(key).result()
 
-        if keys and self._pool is not None:
-            yield from zip(keys, self._pool.map(one, keys), strict=True)
+    def _drop(self, key: _Key) -> None:
+        ring, reading = self._rings.pop(key), self._reading.pop(key, None)
+        if reading is None:
+            ring.close()
+        else:
+            reading.add_done_callback(lambda _: ring.close())  # a connection is closed by the thread that uses it
 
     def _run(self) -> None:
         complaint = ""

@@ -24,9 +24,12 @@ def get(
 ) -> tuple[int, bytes]:
     """The status and the body of a GET, of which no more than `most` + 1 bytes are read.
 
-    Head and body must be here `within_s` after the request was sent; to connect takes the connection's own timeout, and
-    is no part of it. Raises OSError (TimeoutError if it takes longer), and HTTPException also if the body ends early.
+    Head and body must be here `within_s` after the request was sent; to connect, with the handshake of TLS, has the
+    connection's own timeout for each packet, and is no part of it. Without time left it does not connect. Raises
+    OSError (TimeoutError if it takes longer), and HTTPException also if the body ends early.
     """
+    if within_s <= 0:
+        raise TimeoutError("no time is left")
     if connection.sock is None:
         connection.connect()
     ends_at = monotonic() + within_s

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +22,7 @@ from fairlead.rollout.ports import CollectedAnswers, InstanceAddress
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from support.background import serve_in_background
-from support.processes import free_port
+from support.processes import free_port, wait_until
 
 REF = VersionSpec().ref("1.0.0")
 
@@ -37,7 +38,7 @@ class Service:
         self.room = room
         self.status = 200
         self.dripping = threading.Event()
-        """While it is set, a response comes byte by byte, for a quarter of an hour."""
+        """While it is set, responses come byte by byte."""
         self.restart()
         service = self
 
@@ -52,14 +53,13 @@ class Service:
                 self.send_response(service.status)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                if not service.dripping.is_set():
-                    self.wfile.write(body)
-                    return
                 with contextlib.suppress(OSError):
-                    for number in range(len(body)):
-                        self.wfile.write(body[number : number + 1])
+                    while body and service.dripping.is_set():
+                        self.wfile.write(body[:1])
                         self.wfile.flush()
+                        body = body[1:]
                         time.sleep(0.01)
+                    self.wfile.write(body)
 
             def log_message(self, *arguments: object) -> None:
                 pass
@@ -105,8 +105,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def rings(clock: Clock) -> Iterator[AnswerRings]:
-    """The tests call turn(); the interval is too long for the thread to do so."""
-    rings = AnswerRings(logging.getLogger("test"), every_s=3600, monotonic=clock)
+    """The tests call turn(); the interval is too long for the thread to do so. There is time on a busy machine."""
+    rings = AnswerRings(logging.getLogger("test"), every_s=3600, turn_s=60, wait_s=120, monotonic=clock)
     yield rings
     rings.close()
 
@@ -171,18 +171,44 @@ def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
     assert (len(collected.answers), collected.silent) == (1, ("gone",))
 
 
-def test_an_instance_that_answers_byte_by_byte_is_named_and_the_others_are_read(clock: Clock) -> None:
-    rings = AnswerRings(logging.getLogger("test"), every_s=3600, turn_s=0.2, monotonic=clock)
+def test_an_instance_that_answers_byte_by_byte_is_named_when_its_time_is_up(clock: Clock) -> None:
+    rings = AnswerRings(logging.getLogger("test"), every_s=3600, turn_s=0.2, wait_s=120, monotonic=clock)
+    with contextlib.closing(rings), a_service() as slow:
+        slow.dripping.set()
+        slow.answer(PAGE_SIZE)
+        assert collect(rings, slow.instance).silent == ("one",)
+
+
+def test_while_an_instance_answers_byte_by_byte_turns_go_on_with_the_others(clock: Clock) -> None:
+    rings = AnswerRings(logging.getLogger("test"), every_s=3600, turn_s=60, wait_s=0.05, monotonic=clock)
     with contextlib.closing(rings), a_service() as slow, a_service() as fast:
         other = InstanceAddress("two", REF, "127.0.0.1", fast.instance.port)
-        collect(rings, slow.instance, other)
+        found: list[str | None] = []
+
+        def turn() -> None:
+            collected = collect(rings, slow.instance, other)
+            assert collected.silent == ()
+            found.extend(one.label for one in collected.answers)
+
+        def both_are_read() -> bool:
+            slow.answer(1, "first of slow")
+            fast.answer(1, "first of fast")
+            turn()
+            return {"first of slow", "first of fast"} <= set(found)
+
+        def all_are_read(label: str, count: int) -> bool:
+            turn()
+            return found.count(label) == count
+
+        wait_until(both_are_read, "both are read", within=60)
         slow.dripping.set()
-        slow.answer(2000)
-        fast.answer(7)
-        collected = collect(rings, slow.instance, other)
-        assert (len(collected.answers), collected.silent) == (7, ("one",))
+        slow.answer(500, "slow")
+        for due in (7, 14, 21):
+            fast.answer(7, "fast")
+            wait_until(partial(all_are_read, "fast", due), "the others are read", within=60)
+        assert "slow" not in found
         slow.dripping.clear()
-        assert len(collect(rings, slow.instance, other).answers) == 2000
+        wait_until(partial(all_are_read, "slow", 500), "the slow one is read too", within=60)
 
 
 def test_after_a_time_without_listening_earlier_answers_are_dropped(

@@ -79,3 +79,9 @@ def test_the_time_is_that_of_the_whole_answer_by_the_clock(connection: http.clie
     times = iter([0.0, *[float(second) for second in range(1, 1000)]])
     with pytest.raises(TimeoutError, match="it takes longer than 50 s"):
         bounded.get(connection, "/slowly", within_s=50, most=len(BODY), monotonic=lambda: next(times))
+
+
+def test_without_time_left_it_does_not_connect(connection: http.client.HTTPSConnection) -> None:
+    with pytest.raises(TimeoutError, match="no time is left"):
+        bounded.get(connection, "/whole", within_s=-0.1, most=len(BODY))
+    assert connection.sock is None
