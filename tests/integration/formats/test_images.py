@@ -19,7 +19,8 @@ import yaml
 
 from fairlead import errors
 from fairlead.contracts.profile import IMAGE_LOOKS
-from fairlead.profile.counted import Counted, read, since
+from fairlead.profile.counted import Counted, read
+from fairlead.profile.increases import Increases
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.formats.writer import write_folder
@@ -91,10 +92,12 @@ def test_changed_pictures_are_found_by_drift_and_others_are_not(profiled: Path, 
     unchanged: Mapping[str, Any] = {"unchanged": (lambda one: one, frozenset())}
     with Service(profiled, log=profiled.parent / "log", env=environments.variables(*libraries)) as running:
         for name, (change, _) in {**unchanged, **CHANGES}.items():
-            before = counted(running)
+            counts = Increases()
+            counts.increase({"service": counted(running)})
             for one in later:
                 running.ask("POST", "/predict", png(change(one)), {"content-type": "image/png"})
-            found = version_drift(Asked("1.0.0", "stable", 1, since(counted(running), before)))
+            asked = Asked("1.0.0", "stable", 1, counts.increase({"service": counted(running)}))
+            found = version_drift(asked)
             inputs = [one for one in found.parts[0].features if one.kind == "input"]
             assert {one.name for one in inputs} == {f"photo.{name}" for name in IMAGE_LOOKS}
             drifted[name] = {one.name.removeprefix("photo.") for one in inputs if one.verdict is Verdict.DRIFTS}
