@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from fairlead import errors
 from fairlead.cli.doctor.certificate_end import SOON, ends_soon
-from fairlead.cli.doctor.finding import Check, Finding, problem
+from fairlead.cli.doctor.finding import Check, Finding, NotChecked, not_checked, problem
 from fairlead.cli.doctor.kinds import INGRESSES
 from fairlead.cli.doctor.seen import OURS, Seen, of_component, pod_spec, variables
 from fairlead.contracts import labels
@@ -40,18 +40,48 @@ class _Entry:
 
 
 def lasts(seen: Seen) -> Iterator[Finding]:
-    """Each certificate: it can be used, now and for two weeks, with its key and for the names of the hosts."""
-    now = seen.server_time
-    for one in (*_of_gateways(seen), *_of_ingresses(seen)):
-        path = f"/api/v1/namespaces/{seen.namespace}/secrets/{one.secret}"
+    """Each certificate: it can be used, now and for two weeks, with its key and for the names of the hosts.
+
+    Without the right to read one of them, or to know where some are, the others are checked all the same.
+    """
+    for whose, entries in _ENTRIES.items():
         try:
-            secret = seen.ask("GET", path, f"get the Secret {one.secret} in namespace {seen.namespace}")
-        except errors.NotFound:
-            if one.who.startswith("Ingress"):  # of the pods of gateways another check says so
-                do = f"create it, of the type kubernetes.io/tls, in namespace {seen.namespace}"
-                yield problem(f"the Secret {one.secret}, which {one.who} names, does not exist", _WITHOUT, do)
+            found = tuple(entries(seen))
+        except NotChecked as refused:
+            yield not_checked(f"the certificates that {whose} show", refused)
+        else:
+            for one in found:
+                yield from _of(one, seen)
+
+
+def reads(seen: Seen, secret: str) -> bool:
+    """Whether clients see the certificate of a Secret, and it may be read here, so that this room tells its end."""
+    for entries in _ENTRIES.values():
+        try:
+            if any(one.secret == secret for one in entries(seen)):
+                return bool(_secret(seen, secret))
+        except (NotChecked, errors.NotFound):
             continue
-        yield from _certificate(one, secret, now)
+    return False
+
+
+def _of(one: _Entry, seen: Seen) -> Iterator[Finding]:
+    try:
+        secret = _secret(seen, one.secret)
+    except NotChecked as refused:
+        yield not_checked(f"the certificate of {one.who}", refused)
+        return
+    except errors.NotFound:
+        if one.who.startswith("Ingress"):  # of the pods of gateways another check says so
+            do = f"create it, of the type kubernetes.io/tls, in namespace {seen.namespace}"
+            yield problem(f"the Secret {one.secret}, which {one.who} names, does not exist", _WITHOUT, do)
+        return
+    yield from _certificate(one, secret, seen.server_time)
+
+
+def _secret(seen: Seen, name: str) -> Object:
+    path = f"/api/v1/namespaces/{seen.namespace}/secrets/{name}"
+    return seen.ask("GET", path, f"get the Secret {name} in namespace {seen.namespace}")
 
 
 def _of_gateways(seen: Seen) -> Iterator[_Entry]:
@@ -72,6 +102,9 @@ def _of_ingresses(seen: Seen) -> Iterator[_Entry]:
             if tls.get("secretName"):
                 hosts = tuple(map(str, tls.get("hosts") or ()))
                 yield _Entry(f"Ingress {name_of(one)}", str(tls["secretName"]), hosts, "gateway.ingress.hosts")
+
+
+_ENTRIES: Mapping[str, Callable[[Seen], Iterator[_Entry]]] = {"gateways": _of_gateways, "Ingresses": _of_ingresses}
 
 
 def _certificate(one: _Entry, secret: Object, now: datetime) -> Iterator[Finding]:

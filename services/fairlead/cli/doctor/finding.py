@@ -49,6 +49,11 @@ class NotChecked(errors.Refused):
     """A check cannot see what it needs. The message says why, the hint what it needs."""
 
 
+def not_checked(what: str, refused: NotChecked) -> Finding:
+    """A part of a check that cannot see what it needs, where the check goes on with the others."""
+    return Finding(Level.NOT_CHECKED, f"{what}: {refused.message}")
+
+
 Place = TypeVar("Place")
 
 
@@ -67,6 +72,6 @@ def examine(place: Place, checks: Sequence[Check[Place]]) -> Iterator[Finding]:
         try:
             found += one.run(place)
         except NotChecked as refused:
-            found.append(Finding(Level.NOT_CHECKED, f"{one.title}: {refused.message}"))
+            found.append(not_checked(one.title, refused))
         for finding in found or [Finding(Level.OK, one.title)]:
             yield Finding(finding.level, finding.what, finding.why, finding.do, one.title)

@@ -1,14 +1,16 @@
 """The certificates of gateways, control plane and models, as cert-manager reports them.
 
-No value of a Secret is read: where cert-manager makes none, the end of a certificate is not known here.
+No certificate is read: where cert-manager makes none, its end is not known here. The end of one that clients see is
+told by `certificates`, if it may read the Secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fairlead.cli.doctor.certificate_end import SOON, ends_soon
+from fairlead.cli.doctor.certificates import reads
 from fairlead.cli.doctor.finding import Check, Finding, NotChecked, problem, warning
 from fairlead.cli.doctor.kinds import CERTIFICATES
 from fairlead.cli.doctor.references import named
@@ -40,20 +42,29 @@ def certificates_last(seen: Seen) -> Iterator[Finding]:
 
 
 def _of(certificate: Object, seen: Seen) -> Iterator[Finding]:
-    what, status = f"the certificate {name_of(certificate)}", certificate.get("status") or {}
+    what, status = _named(certificate), certificate.get("status") or {}
     ask = f"ask cert-manager: kubectl describe certificate {name_of(certificate)} --namespace {seen.namespace}"
     ready, now = condition(certificate, "Ready"), seen.server_time
     ends, renewed = (moment(status[one]) if one in status else None for one in ("notAfter", "renewalTime"))
     if ends is not None and ends <= now:
-        yield ends_soon(what, ends - now, ask)
+        yield from _end(certificate, ends, seen, ask)
     elif ready.get("status") != "True":
         said = ready.get("message") or "cert-manager has not looked at it"
         yield problem(f"{what} is not ready: {said}", "pods that need it do not start, or show an old one", ask)
     elif renewed is not None and now - renewed > _LATE and ends is not None:
         if ends - now < SOON:
-            yield ends_soon(what, ends - now, ask)
+            yield from _end(certificate, ends, seen, ask)
         else:
             yield warning(f"{what} should have been renewed at {renewed:%Y-%m-%d %H:%M} UTC", f"at its end {_WHY}", ask)
+
+
+def _end(certificate: Object, ends: datetime, seen: Seen, ask: str) -> Iterator[Finding]:
+    if not reads(seen, str(certificate["spec"]["secretName"])):
+        yield ends_soon(_named(certificate), ends - seen.server_time, ask)
+
+
+def _named(certificate: Object) -> str:
+    return f"the certificate {name_of(certificate)}"
 
 
 def _mounted(seen: Seen) -> dict[str, str]:

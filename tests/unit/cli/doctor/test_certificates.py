@@ -20,6 +20,10 @@ from unit.cli.doctor.fake_cluster import FakeCluster, found_by, said_by
 [LASTS] = certificates.CHECKS
 SECRET = "/api/v1/namespaces/prod/secrets/entry"
 WHAT = "the certificate in the Secret entry, of the gateways of fairlead-gateway,"
+AN_INGRESS: Object = {
+    "metadata": {"name": "fairlead-gateway"},
+    "spec": {"tls": [{"hosts": ["a.b"], "secretName": "web"}]},
+}
 Issue = Callable[..., tuple[Path, Path]]
 
 
@@ -95,11 +99,34 @@ def test_without_the_right_to_read_the_secret_it_is_not_checked(issue: Issue) ->
     assert found.what.endswith(": needs the right to get the Secret entry in namespace prod")
 
 
+def test_without_the_right_to_list_ingresses_the_certificate_of_the_gateways_is_checked(issue: Issue) -> None:
+    assert said_by(a_cluster(issue(days="-1"), "", "ingresses"), LASTS) == [
+        f"problem: {WHAT.removesuffix(',')} ended 24 hours ago",
+        "not checked: the certificates that Ingresses show: needs the right to list ingresses in namespace prod",
+    ]
+
+
+def test_without_the_right_to_read_one_secret_the_next_is_checked(issue: Issue) -> None:
+    cluster = a_cluster(issue(), "", SECRET)
+    cluster.objects["ingresses"] = [AN_INGRESS]
+    assert said_by(cluster, LASTS) == [
+        "not checked: the certificate of the gateways of fairlead-gateway: "
+        "needs the right to get the Secret entry in namespace prod",
+        "problem: the Secret web, which Ingress fairlead-gateway names, does not exist",
+    ]
+
+
+def test_without_the_right_to_list_deployments_the_certificates_of_ingresses_are_checked() -> None:
+    assert said_by(FakeCluster("deployments", ingresses=[AN_INGRESS]), LASTS) == [
+        "not checked: the certificates that gateways show: needs the right to list deployments in namespace prod",
+        "problem: the Secret web, which Ingress fairlead-gateway names, does not exist",
+    ]
+
+
 def test_a_secret_that_is_missing_is_said_by_the_check_of_secrets() -> None:
     assert [one.level for one in found_by(a_cluster(None), LASTS)] == [Level.OK]
 
 
 def test_an_ingress_without_its_secret_is_a_problem() -> None:
-    ingress = {"metadata": {"name": "fairlead-gateway"}, "spec": {"tls": [{"hosts": ["a.b"], "secretName": "web"}]}}
-    said = said_by(FakeCluster(deployments=[], ingresses=[ingress]), LASTS)
+    said = said_by(FakeCluster(deployments=[], ingresses=[AN_INGRESS]), LASTS)
     assert said == ["problem: the Secret web, which Ingress fairlead-gateway names, does not exist"]

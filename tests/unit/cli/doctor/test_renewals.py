@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from fairlead.cli.doctor import renewals
 from fairlead.contracts import labels
 from fairlead.store.kubernetes.kinds import Object
-from unit.cli.doctor.fake_cluster import FakeCluster, said_by
+from unit.cli.doctor.fake_cluster import NOW, FakeCluster, said_by
 
 [LAST] = renewals.CHECKS
 MAKES = {"/apis": {"groups": [{"name": "cert-manager.io"}]}}
@@ -80,3 +82,23 @@ def test_a_platform_without_tls_needs_no_certificate() -> None:
 def test_who_may_not_list_certificates_is_told_the_right() -> None:
     [said] = said_by(FakeCluster("certificates", answers=MAKES, deployments=[]), LAST)
     assert said.endswith("needs the right to list certificates in namespace prod")
+
+
+PUBLIC = "/api/v1/namespaces/prod/secrets/public"
+
+
+@pytest.mark.parametrize("days", [-1, 10])
+@pytest.mark.parametrize("may_read", [True, False])
+def test_the_end_of_one_that_clients_see_is_told_here_only_if_its_secret_may_not_be_read(
+    days: int, may_read: bool
+) -> None:
+    ends = (NOW + timedelta(days=days)).isoformat()
+    found = {**certificate(notAfter=ends, renewalTime="2025-12-01T12:00:00Z"), "spec": {"secretName": "public"}}
+    cluster = FakeCluster(
+        *(() if may_read else (PUBLIC,)),
+        answers={**MAKES, PUBLIC: {"data": {}}},
+        certificates=[found],
+        deployments=[gateway("ours")],
+    )
+    told = [one for one in said_by(cluster, LAST) if "the certificate fairlead-gateway e" in one]
+    assert len(told) == (0 if may_read else 1)
