@@ -140,8 +140,10 @@ def temporary_namespace(cluster: Cluster, purpose: str) -> Iterator[str]:
     """A new namespace, which is removed with its content, without waiting for it."""
     name = f"e2e-{purpose}-{uuid.uuid4().hex[:4]}"  # the namespace of the last run may still be terminating
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    cluster.client()("delete", "namespace", name, "--wait=false")
+    try:
+        yield name
+    finally:
+        cluster.client()("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")

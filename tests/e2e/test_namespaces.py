@@ -56,13 +56,15 @@ def shared(platform: Installed, cluster: Cluster) -> Iterator[Shared]:
         pytest.skip("this test asks each pod, and in the cluster of KUBECONFIG it reaches only a forwarded port")
     with temporary_namespace(cluster, "team") as name:
         team = replace(platform, kube=cluster.client(name), models=set())
-        platform.upgrade({**PLATFORM, "namespaces": [{"name": name}]})
-        platform.deploy(HERE, VALUES)
-        team.deploy(THERE, {**VALUES, "platform": {"namespace": platform.kube.namespace}})
-        for place, model in ((platform, HERE), (team, THERE)):
-            place.wait_for(model, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
-        yield Shared(platform, team)
-        platform.upgrade(PLATFORM)
+        try:
+            platform.upgrade({**PLATFORM, "namespaces": [{"name": name}]})
+            platform.deploy(HERE, VALUES)
+            team.deploy(THERE, {**VALUES, "platform": {"namespace": platform.kube.namespace}})
+            for place, model in ((platform, HERE), (team, THERE)):
+                place.wait_for(model, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+            yield Shared(platform, team)
+        finally:
+            platform.upgrade(PLATFORM)
 
 
 def answered(place: Installed, model: str) -> int:
