@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 
-from fairlead import errors
 from fairlead.cli.doctor.kinds import (
     ACCOUNTS,
     BINDINGS,
@@ -22,7 +21,17 @@ from fairlead.cli.doctor.kinds import (
     SERVICES,
 )
 from fairlead.contracts import labels
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, Kind, Object
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, Kind
+from integration.kubernetes.doctor_changes import (
+    answered,
+    changed,
+    conditions,
+    created,
+    deleted,
+    exists,
+    pods_with,
+    upgraded,
+)
 from integration.kubernetes.doctor_world import (
     CONTROL_PLANE,
     DEFINITIONS,
@@ -45,69 +54,6 @@ Fault = Callable[[World], Any]
 
 
 @contextmanager
-def changed(world: World, kind: Kind, name: str, change: Object, namespace: str = NAMESPACE) -> Iterator[None]:
-    """Change an object; afterwards it is as it was."""
-    before = world.api.get(kind, namespace, name)
-    world.api.patch(kind, namespace, name, change)
-    try:
-        yield
-    finally:
-        now = world.api.get(kind, namespace, name)
-        metadata = {**before["metadata"], "resourceVersion": now["metadata"]["resourceVersion"]}
-        world.api.replace(kind, namespace, name, {**before, "metadata": metadata})
-
-
-@contextmanager
-def created(world: World, kind: Kind, body: Object, namespace: str = NAMESPACE) -> Iterator[None]:
-    world.api.create(kind, namespace, body)
-    try:
-        yield
-    finally:
-        world.api.delete(kind, namespace, body["metadata"]["name"])
-
-
-@contextmanager
-def deleted(world: World, kind: Kind, name: str, namespace: str = NAMESPACE) -> Iterator[None]:
-    before = world.api.get(kind, namespace, name)
-    world.api.delete(kind, namespace, name, propagation="Orphan")
-    try:
-        yield
-    finally:
-        wait_until(lambda: not _exists(world, kind, namespace, name), f"{name} is gone")
-        metadata = {key: before["metadata"].get(key) or {} for key in ("name", "labels", "annotations")}
-        world.api.create(kind, namespace, {**before, "metadata": metadata})
-        if kind is SCALED_OBJECTS:
-            world.write_status(kind, name, Ready=(True, "ready"))
-
-
-def _exists(world: World, kind: Kind, namespace: str, name: str) -> bool:
-    try:
-        return bool(world.api.get(kind, namespace, name))
-    except errors.NotFound:
-        return False
-
-
-@contextmanager
-def conditions(world: World, kind: Kind, name: str, **planted: tuple[bool, str]) -> Iterator[None]:
-    before = world.api.get(kind, NAMESPACE, name)["status"]["conditions"]
-    world.write_status(kind, name, **planted)
-    try:
-        yield
-    finally:
-        world.api.patch(kind, NAMESPACE, name, {"status": {"conditions": before}}, part="status")
-
-
-@contextmanager
-def answered(world: World, path: str, answer: Object) -> Iterator[None]:
-    """Plant an answer of the API server."""
-    world.says[path] = answer
-    try:
-        yield
-    finally:
-        del world.says[path]
-
-
-@contextmanager
 def without_keda(world: World) -> Iterator[None]:
     """The kind and all ScaledObjects are gone, as after `helm uninstall keda`."""
     world.kube("delete", "crd", KEDA["metadata"]["name"])
@@ -117,7 +63,7 @@ def without_keda(world: World) -> Iterator[None]:
         world.install_keda()
         world.helm("iris", "model", {**IRIS, "commonLabels": {"again": "yes"}})
         world.helm("iris", "model", IRIS)
-        wait_until(lambda: _exists(world, SCALED_OBJECTS, NAMESPACE, SECOND), "Helm has made them again")
+        wait_until(lambda: exists(world, SCALED_OBJECTS, NAMESPACE, SECOND), "Helm has made them again")
         world.scale()
 
 
@@ -131,26 +77,12 @@ def lease(world: World, **values: Any) -> Iterator[None]:
 
 
 @contextmanager
-def upgraded(world: World, release: str, chart: str, values: dict[str, Any], then: dict[str, Any]) -> Iterator[None]:
-    world.helm(release, chart, values)
-    try:
-        yield
-    finally:
-        world.helm(release, chart, then)
-
-
-@contextmanager
 def second_platform(world: World) -> Iterator[None]:
     world.helm("second", "platform", PLATFORM)
     try:
         yield
     finally:
         world.kube.helm("uninstall", "second", "--wait")
-
-
-def pods_with(**spec: Any) -> Object:
-    """A change of the pods of a Deployment."""
-    return {"spec": {"template": {"spec": spec}}}
 
 
 def in_the_model(world: World, **fields: Any) -> Any:
