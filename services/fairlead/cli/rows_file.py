@@ -28,8 +28,7 @@ def read(folder: Path, data: Path | None) -> list[dict[str, Any]]:
         redirect_stdout(cast(TextIO, printed)),
         redirect_stderr(cast(TextIO, printed)),
     ):
-        found: list[dict[str, Any]] = reading.rows_of(data, folders.load_folder(folder, profiled=False))
-    return found
+        return list(reading.rows_of(data, folders.load_folder(folder, profiled=False)))
 
 
 def _json_rows(data: Path) -> list[dict[str, Any]]:

@@ -19,8 +19,10 @@ image."""
 _WHITE = 255
 
 
-def looks(images: Sequence[npt.NDArray[np.uint8] | None]) -> Floats:
+def looks(images: Sequence[npt.NDArray[Any] | None]) -> Floats:
     """IMAGE_LOOKS of each image, uint8 [height, width, channels]: shape (images, looks). NaN where there is none.
+
+    In place of an image may be its looks, as `with_looks` puts them there.
 
     `brightness` is the mean of the pixels from 0 to 1, `contrast` their standard deviation, and `sharpness` how far
     neighbours are apart, in standard deviations: a darker image is as sharp. `aspect` is the width of the file by its
@@ -28,10 +30,18 @@ def looks(images: Sequence[npt.NDArray[np.uint8] | None]) -> Floats:
     """
     found = np.full((len(images), len(IMAGE_LOOKS)), np.nan)
     for place, image in enumerate(images):
-        if image is not None:
+        if image is not None and image.ndim == 1:
+            found[place] = image
+        elif image is not None:
             found[place, :3] = _seen(image)
             found[place, 3:] = _sent(image)
     return found
+
+
+def with_looks(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The rows with the looks of these fields in place of the images, so that no pixels are needed any more."""
+    found = [looks([row[name] for row in rows]) for name in fields]
+    return [{**row, **dict(zip(fields, mine, strict=True))} for row, *mine in zip(rows, *found, strict=True)]
 
 
 def _seen(image: npt.NDArray[np.uint8]) -> tuple[float, float, float]:

@@ -68,7 +68,14 @@ def profiled(pictures: Any, libraries: list[Path], tmp_path_factory: pytest.Temp
     scratch = tmp_path_factory.mktemp("profiled")
     folder, photos, random = pictures.folder(scratch / "colors", []), scratch / "photos", np.random.default_rng(2026)
     (photos / "more").mkdir(parents=True)
-    (photos / "about.txt").write_text("no image")
+    (photos / "__MACOSX").mkdir()
+    for name, content in {
+        "about.txt": "no image",
+        "broken.png": "no image",
+        "._000.png": "",
+        "__MACOSX/1.png": "",
+    }.items():
+        (photos / name).write_text(content)
     for number in range(600):
         at = photos / ("more" if number % 2 else "") / f"{number:03}.png"
         at.write_bytes(png(photo(random)))
@@ -78,6 +85,8 @@ def profiled(pictures: Any, libraries: list[Path], tmp_path_factory: pytest.Temp
     )
     assert done.returncode == 0, done.stderr
     assert "600 rows" in done.stderr
+    assert f"1 files of {photos} are no images by their names" in done.stderr
+    assert f"1 rows are not in it: the model does not answer them: {photos / 'broken.png'}: photo: " in done.stderr
     found: Path = folder
     return found
 

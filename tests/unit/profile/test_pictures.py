@@ -14,7 +14,7 @@ from fairlead.contracts.images import SENT, Image
 from fairlead.contracts.profile import IMAGE_LOOKS
 from fairlead.profile import bins
 from fairlead.profile.bins import Floats
-from fairlead.profile.pictures import LATTICE, looks
+from fairlead.profile.pictures import LATTICE, looks, with_looks
 from fairlead.profile.statistics import psi, psi_critical
 from fairlead.serving.inputs.pictures import Pictures
 from support.photos import CHANGES, Picture, photo, png
@@ -38,6 +38,13 @@ def test_every_image_has_numbers_in_their_ranges(image: np.ndarray) -> None:
 def test_no_image_has_no_numbers() -> None:
     assert np.isnan(looks([None])).all()
     assert looks([]).shape == (0, len(IMAGE_LOOKS))
+
+
+def test_the_looks_of_an_image_stand_for_it() -> None:
+    images = [np.random.default_rng(1).integers(0, 255, (8, 9, 3)).astype(np.uint8), None]
+    rows = with_looks([{"photo": one, "age": 3} for one in images], ["photo"])
+    assert [row["age"] for row in rows] == [3, 3]
+    assert np.array_equal(looks([row["photo"] for row in rows]), looks(images), equal_nan=True)
 
 
 def test_the_size_is_that_of_the_file() -> None:

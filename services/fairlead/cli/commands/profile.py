@@ -173,6 +173,7 @@ def _build(
             rows = importlib.import_module("fairlead.serving.reference.recorded").rows_of(data, model, source.first_s)
         else:
             rows = reading.rows_of(data, model)
+        photos = rows if isinstance(rows, reading.Photos) else None
         truth = reading.labels_of(data, labels) if labels else ()
         task = progress.add_task("asking the model", total=len(rows))
         built = building.build(
@@ -185,7 +186,10 @@ def _build(
             truth=truth,
             slices=slices,
             advance=lambda count: progress.advance(task, count),
+            source=(lambda place: str(photos.files[place])) if photos else lambda _: "",
         )
+    if photos and photos.others:
+        say(f"{photos.others} files of {data} are no images by their names, and are not read", to=sys.stderr)
     if out is None:
         file = building.save(folder, built.profile)
     else:

@@ -32,7 +32,7 @@ from fairlead.model import Model
 from fairlead.profile import bins
 from fairlead.profile.bins import Floats
 from fairlead.profile.counting import RowCount, is_read_like
-from fairlead.profile.pictures import looks
+from fairlead.profile.pictures import looks, with_looks
 from fairlead.profile.slicing import SlicedCount
 from fairlead.profile.statistics import psi
 from fairlead.profile.texts import lengths, shapes
@@ -95,6 +95,7 @@ def build(
     slices: Sequence[str] = (),
     recorded: bool = False,
     advance: Callable[[int], object] = lambda _: None,
+    source: Callable[[int], str] = lambda _: "",
 ) -> Built:
     """The profile of a folder's model on these rows, which are JSON objects.
 
@@ -102,12 +103,12 @@ def build(
     for what both have, so that counts of the two versions can be compared. `truth` has the true class or number of each
     row, None where it is not known; without it the profile has no quality. `slices` declare rows to be counted by
     themselves too, such as "old: built=..1950"; without them, those of `edges_from` are kept. `recorded`: the rows are
-    recorded requests. `advance` is told of each
-    batch of rows. Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
+    recorded requests. `advance` is told of each batch of rows. `source` names the file that the row of a
+    place is from. Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
     """
     fields = _chosen(folder, only)
     conditions = _conditions(folder, slices, edges_from)
-    answered = _Answered(folder, advance)
+    answered = _Answered(folder, advance, source)
     for start in range(0, len(given), folder.manifest.batching.max_rows):
         answered.ask(given[start : start + folder.manifest.batching.max_rows])
     if not answered.rows or answered.refused > REFUSED_SHARE * len(given):
@@ -115,7 +116,7 @@ def build(
             f"the model answers {len(answered.rows)} of {len(given)} rows: {answered.why or 'there is no row'}",
             hint="Give rows as clients send them: the inputs of the manifest, before any preprocessing.",
         )
-    found = [vars(row) for row in answered.rows]
+    found = answered.rows
     features, vectors, refused = _of_fields(fields, found, edges_from)
     wanted = only or folder.row_type.model_fields
     left_out = {name: "its type is not measured" for name in wanted if name not in fields} | refused
@@ -214,13 +215,15 @@ def _chosen(folder: ModelFolder, only: Sequence[str]) -> dict[str, Measured]:
 
 
 class _Answered:
-    """The rows that the model answers, and their answers."""
+    """The rows that the model answers, and their answers. Of images only their looks are kept."""
 
-    def __init__(self, folder: ModelFolder, advance: Callable[[int], object]) -> None:
+    def __init__(self, folder: ModelFolder, advance: Callable[[int], object], source: Callable[[int], str]) -> None:
         self._folder = folder
         self._advance = advance
+        self._source = source
+        self._images = [name for name, how in measurable(folder.row_type).items() if how.kind == "image"]
         self._model: Model[Any, Any] = folder.start()
-        self.rows: list[BaseModel] = []
+        self.rows: list[Mapping[str, Any]] = []
         self.answers: list[BaseModel] = []
         self.places: list[int] = []
         """Which of the given rows each of them is."""
@@ -235,7 +238,7 @@ class _Answered:
             try:
                 batch.append((place, golden.parsed(one, self._folder.row_type)))
             except errors.Invalid as problem:
-                self._refuse(problem)
+                self._refuse(place, problem)
         try:
             self._answer(batch)
         except errors.ModelFailed:
@@ -243,7 +246,7 @@ class _Answered:
                 try:
                     self._answer([row])
                 except errors.ModelFailed as problem:
-                    self._refuse(problem)
+                    self._refuse(row[0], problem)
         self._given += len(given)
         self._advance(len(given))
 
@@ -251,12 +254,12 @@ class _Answered:
         if batch:
             asked = [row for _, row in batch]
             self.answers += rows.answer(self._model, asked)
-            self.rows += asked
+            self.rows += with_looks([vars(row) for row in asked], self._images)
             self.places += [place for place, _ in batch]
 
-    def _refuse(self, problem: errors.FairleadError) -> None:
+    def _refuse(self, place: int, problem: errors.FairleadError) -> None:
         self.refused += 1
-        self.why = self.why or problem.message
+        self.why = self.why or ": ".join(filter(None, [self._source(place), problem.message]))
 
 
 def _of_fields(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from fairlead import errors
 from fairlead.contracts import json_text
@@ -15,9 +16,44 @@ from fairlead.serving.formats.measured import Measured, measurable
 from fairlead.serving.new import sample
 
 _IMAGE_FILES = (".jpg", ".jpeg", ".png", ".webp")
+_ORDER = 2026
+"""The seed of the order of photos."""
 
 
-def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
+class Photos(Sequence[dict[str, Any]]):
+    """The rows of a folder of image files. A file is read each time its row is asked for, and none is kept."""
+
+    def __init__(self, files: Sequence[Path], field: str, most: int, others: int = 0) -> None:
+        """`field` is the name of the image in JSON, and `most` the bytes that a file may have."""
+        self.files = files
+        self.others = others
+        """How many files of the folder are no images by their names."""
+        self._field, self._most = field, most
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Photos: ...
+
+    def __getitem__(self, place: int | slice) -> dict[str, Any] | Photos:
+        if isinstance(place, slice):
+            return Photos(self.files[place], self._field, self._most)
+        file = self.files[place]
+        try:
+            with file.open("rb") as opened:
+                # A byte more than is allowed is enough to be refused, however large the file is.
+                return {self._field: _as_base64(opened.read(self._most + 1))}
+        except OSError as cause:
+            raise errors.Invalid(
+                f"--data: {file} cannot be read: {cause.strerror}", hint="Make it readable, or take it away."
+            ) from cause
+
+
+def rows_of(file: Path, folder: ModelFolder) -> Sequence[dict[str, Any]]:
     """The rows of a file as JSON objects; its other columns, such as the target, are not read.
 
     For a model whose rows are one image, `file` may be a folder of image files. A column of images has their bytes or
@@ -52,19 +88,28 @@ def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
     ]
 
 
-def _photos(at: Path, folder: ModelFolder, fields: Mapping[str, Measured]) -> list[dict[str, Any]]:
-    """A row for each image file of a folder and the folders in it, in the order of their names."""
+def _photos(at: Path, folder: ModelFolder, fields: Mapping[str, Measured]) -> Photos:
+    """A row for each image file of a folder and the folders in it, in an order that is always the same."""
     names = list(folder.row_type.model_fields)
     if len(names) != 1 or fields[names[0]].kind != "image":
         raise errors.Invalid(
             f"--data: {at} is a folder, and a row of this model is not one image",
             hint="Give a table, CSV or Parquet, with a column for each input.",
         )
+    found = sorted(one for one in at.rglob("*") if not _is_hidden(one.relative_to(at)) and one.is_file())
     # A file whose name ends otherwise is no image, or one that no model takes.
-    files = sorted(one for one in at.rglob("*") if one.is_file() and one.suffix.lower() in _IMAGE_FILES)
+    files = [one for one in found if one.suffix.lower() in _IMAGE_FILES]
     if not files:
         raise errors.Invalid(f"--data: {at} has no image files", hint=f"They end in {', '.join(_IMAGE_FILES)}.")
-    return [{_sent(folder, names[0]): _as_base64(one.read_bytes())} for one in files]
+    # By their names, the first half would be other folders or another time than the second.
+    random.Random(_ORDER).shuffle(files)
+    (most,) = (one.image.max_bytes for one in folder.manifest.inputs if one.name == names[0] and one.image)
+    return Photos(files, _sent(folder, names[0]), most, others=len(found) - len(files))
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file is not one of the user's: macOS puts ._a.jpg beside a.jpg, or into __MACOSX."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _as_base64(data: bytes) -> str:

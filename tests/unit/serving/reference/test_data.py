@@ -9,7 +9,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.serving.formats.folder import load_folder
-from fairlead.serving.reference.data import rows_of
+from fairlead.serving.reference.data import Photos, rows_of
 from support import folders
 
 CODE = """
@@ -115,3 +115,13 @@ def test_a_cell_that_is_nested_too_deeply_stays_a_text(tmp_path: Path) -> None:
     deep = "[" * 20_000 + "]" * 20_000
     (found,) = rows(tmp_path, HEAD + f'3,1.5,2,007,1,True,2024-01-02,"{deep}",9\n')
     assert found["tags"] == deep
+
+
+def test_a_photo_is_read_when_its_row_is_asked_for_and_no_further_than_it_may_be_large(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    photos = Photos([tmp_path / "gone.png", file], "photo", 5)[1:]
+    file.write_bytes(b"0123456789")
+    assert list(photos) == [{"photo": "MDEyMzQ1"}]
+    file.unlink()
+    with pytest.raises(errors.Invalid, match=r"a.png cannot be read: No such file"):
+        photos[0]
