@@ -38,7 +38,9 @@ LABEL, SCORE = "label", "score"
 """The fields of an answer: what it says, and a number of it. Its entropy has the field ENTROPY."""
 TEXT_SHAPES = ("words", "digits", "upper", "non_ascii", "odd")
 """What is measured of a free text beside its length."""
-IMAGE_LOOKS = ("brightness", "contrast", "sharpness", "aspect", "pixels")
+PIXEL_LOOKS = ("brightness", "contrast", "sharpness")
+"""What is measured of the pixels that the model gets: another size or cut gives other numbers."""
+IMAGE_LOOKS = (*PIXEL_LOOKS, "aspect", "pixels")
 """What is measured of an image."""
 LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
 _RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
@@ -83,6 +85,8 @@ class NumberFeature(_Feature):
     ) = "value"
     """Of a text: `length` is how many characters it has, `words` how many words, and the others are shares of them. Of
     an image: IMAGE_LOOKS."""
+    pixels: Annotated[str, StringConstraints(max_length=100)] = ""
+    """Of PIXEL_LOOKS: how the pixels are made of a file, such as "224x224x3 crop 256 bilinear"."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]
 
     @field_validator("edges")
@@ -100,7 +104,7 @@ class NumberFeature(_Feature):
     @property
     def edges_text(self) -> tuple[Any, ...]:
         """What two profiles must share for their counts to be comparable."""
-        return (self.name, self.of, *self.edges)
+        return (self.name, self.of, *([self.pixels] if self.pixels else []), *self.edges)
 
 
 class CategoryFeature(_Feature):
@@ -161,7 +165,11 @@ class Profile(Document):
     def to_json(self) -> dict[str, Any]:
         """As any document; without what it does not have, as releases wrote it that did not know of it."""
         later = {"recorded": self.recorded, "quality": self.quality, "slices": self.slices, "vectors": self.vectors}
-        return {name: value for name, value in super().to_json().items() if later.get(name, True)}
+        found = {name: value for name, value in super().to_json().items() if later.get(name, True)}
+        for one in (*found["features"], *found["answers"]):
+            if not one.get("pixels", True):
+                del one["pixels"]
+        return found
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -114,6 +114,7 @@ def number_feature(
     *,
     place: int | None = None,
     of: str = "value",
+    pixels: str = "",
 ) -> NumberFeature:
     """A feature with these edges, and the reference's values in its bins."""
     counts = count_numbers(edges, values).tolist()
@@ -123,6 +124,7 @@ def number_feature(
         field=field,
         place=place,
         of=of,
+        pixels=pixels,
         edges=tuple(edges),
         counts=counts,
         critical=critical,

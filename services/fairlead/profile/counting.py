@@ -78,5 +78,6 @@ def _of_column(place: int, count: Callable[[Floats], Counts]) -> Callable[[Float
 def is_read_like(one: Feature, other: Feature) -> bool:
     """Whether both are read from the same values, so that one can be counted in the bins of the other."""
     if isinstance(one, NumberFeature) and isinstance(other, NumberFeature):
-        return (one.name, one.field, one.place, one.of) == (other.name, other.field, other.place, other.of)
+        read = operator.attrgetter("name", "field", "place", "of", "pixels")
+        return bool(read(one) == read(other))
     return (one.name, one.field, one.kind) == (other.name, other.field, other.kind)

@@ -70,3 +70,12 @@ def test_only_features_of_the_same_values_can_take_the_bins_of_the_other() -> No
     assert is_read_like(AGE, AGE.model_copy(update={"edges": (1.0, 2.0)}))
     assert not is_read_like(FIRST, SECOND)
     assert not is_read_like(CITY, TEXT.model_copy(update={"name": "city"}))
+
+
+def test_the_looks_of_other_pixels_have_other_bins() -> None:
+    small, large = (
+        bins.number_feature("photo.sharpness", "photo", (0.0, 1.0), np.array([0.5]), of="sharpness", pixels=pixels)
+        for pixels in ("224x224x3 crop bilinear", "384x384x3 crop bilinear")
+    )
+    assert not is_read_like(small, large)
+    assert small.edges_text != large.edges_text

@@ -15,11 +15,11 @@ from pydantic.fields import FieldInfo
 from fairlead import errors
 from fairlead.contracts import profile
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.profile import IMAGE_LOOKS, REBUILD, CategoryFeature, Feature, Profile
+from fairlead.contracts.profile import IMAGE_LOOKS, PIXEL_LOOKS, REBUILD, CategoryFeature, Feature, Profile
 from fairlead.contracts.slices import Condition
 from fairlead.contracts.vectors import VectorFeature
 from fairlead.serving.formats import artifact, field_kinds
-from fairlead.serving.inputs.image_field import is_image
+from fairlead.serving.inputs.image_field import pixels_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Measured:
     """How many numbers the field has, if it is a list of always as many."""
     is_whole: bool = False
     """Whether numbers are integers."""
+    pixels: str = ""
+    """How the pixels of an image are made of its file."""
 
 
 def measured(row_type: type[BaseModel]) -> dict[str, Measured]:
@@ -56,8 +58,8 @@ def measurable(row_type: type[BaseModel]) -> dict[str, Measured]:
 
 
 def _measured(field: FieldInfo) -> Measured | None:
-    if is_image(field):
-        return Measured("image")
+    if pixels := pixels_of(field):
+        return Measured("image", pixels=pixels)
     kinds = set(field_kinds.kinds(field.annotation)) - {type(None)}
     if choices := field_kinds.choices(field.annotation):
         return Measured("category", tuple(getattr(one, "value", one) for one in choices))
@@ -152,7 +154,7 @@ def _fits(one: Feature, how: Measured | None) -> bool:
     if isinstance(one, CategoryFeature):
         return how.kind in ("category", "text")
     if one.of in IMAGE_LOOKS:
-        return how.kind == "image"
+        return how.kind == "image" and one.pixels == (how.pixels if one.of in PIXEL_LOOKS else "")
     if one.of != "value":
         return how.kind == "text"
     if one.place is not None:
@@ -165,12 +167,14 @@ def _what(how: Measured | None) -> str:
         return "no field that can be measured"
     if how.kind == "numbers":
         return f"a list of {how.size} numbers"
-    return f"{'an' if how.kind == 'image' else 'a'} {how.kind}"
+    if how.kind == "image":
+        return f"an image of {how.pixels}"
+    return f"a {how.kind}"
 
 
 def _form(one: Feature) -> str:
     if isinstance(one, CategoryFeature):
         return "categories"
     if one.of != "value":
-        return f"the {one.of}"
+        return f"the {one.of}{f' of {one.pixels}' if one.pixels else ''}"
     return "a number" if one.place is None else f"place {one.place}"

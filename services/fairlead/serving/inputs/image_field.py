@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from fairlead.contracts.images import MEDIA_TYPES, Image
+from fairlead.contracts.images import MEDIA_TYPES, Frame, Image
 from fairlead.serving.inputs import base64_text, pictures
 
 HELD = "fairlead_held_bytes"
@@ -27,6 +27,8 @@ class ImageField:
 
     def __init__(self, spec: Image, shape: tuple[int, ...]) -> None:
         self._pictures = pictures.Pictures(spec, shape)
+        self.pixels = _pixels(spec, self._pictures.frame)
+        """How the pixels are made of a file, in words: images that differ in it do not look alike."""
         self._most_text = int((spec.max_bytes + 3) * 4 / 3 * _WIDEST_LINE) + 128
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -55,7 +57,17 @@ class ImageField:
 
 def is_image(field: FieldInfo) -> bool:
     """Whether a field of a row is an image."""
-    return any(isinstance(one, ImageField) for one in field.metadata)
+    return bool(pixels_of(field))
+
+
+def pixels_of(field: FieldInfo) -> str:
+    """How the pixels of a field are made, in words; empty if the field is no image."""
+    return next((one.pixels for one in field.metadata if isinstance(one, ImageField)), "")
+
+
+def _pixels(spec: Image, frame: Frame) -> str:
+    cut = f"{spec.resize} {spec.shorter_side}" if spec.shorter_side else spec.resize
+    return f"{frame.width}x{frame.height}x{frame.channels} {cut} {spec.interpolation}"
 
 
 def _digest(pixels: np.ndarray) -> str:

@@ -19,6 +19,7 @@ from fairlead.contracts.profile import (
     IMAGE_LOOKS,
     LABEL,
     MAX_FEATURES,
+    PIXEL_LOOKS,
     PREDICTION,
     SCORE,
     TEXT_SHAPES,
@@ -295,7 +296,7 @@ def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] 
             return [bins.category_feature(label, name, values)]
         return _described(label, name, {"length": lengths(values), **_named(TEXT_SHAPES, shapes(values))})
     if how.kind == "image":
-        return _described(label, name, _named(IMAGE_LOOKS, looks(values)))
+        return _described(label, name, _named(IMAGE_LOOKS, looks(values)), how.pixels)
     numbers = bins.as_numbers(values)
     if not np.isfinite(numbers).any():
         return "it is always missing in the data"
@@ -312,10 +313,12 @@ def _named(names: Sequence[str], matrix: Floats) -> dict[str, Floats]:
     return dict(zip(names, matrix.T, strict=True))
 
 
-def _described(label: str, name: str, found: Mapping[str, Floats]) -> list[Feature] | str:
+def _described(label: str, name: str, found: Mapping[str, Floats], pixels: str = "") -> list[Feature] | str:
     """A feature for each descriptor of a text or an image that is known of the data."""
     made: list[Feature] = [
-        bins.number_feature(f"{label}.{of}", name, bins.number_edges(column), column, of=of)
+        bins.number_feature(
+            f"{label}.{of}", name, bins.number_edges(column), column, of=of, pixels=pixels if of in PIXEL_LOOKS else ""
+        )
         for of, column in found.items()
         if np.isfinite(column).any()
     ]

@@ -15,7 +15,7 @@ from fairlead.contracts import profile
 from fairlead.contracts.profile import Profile
 from fairlead.profile import bins
 from fairlead.serving.formats.folder import load_folder
-from fairlead.serving.formats.measured import Measured, measurable, measured
+from fairlead.serving.formats.measured import Measured, check_fits, measurable, measured
 from fairlead.serving.formats.strict import strict
 from support import folders
 from support import image_models as images
@@ -56,7 +56,24 @@ class Day(BaseModel):
 
 
 def test_an_image_is_measured() -> None:
-    assert measured(images.served().row_type) == {"image": Measured("image")}
+    assert measured(images.served().row_type) == {"image": Measured("image", pixels="8x8x3 crop bilinear")}
+
+
+def test_what_was_measured_of_other_pixels_does_not_fit_the_image() -> None:
+    stated = images.manifest()
+    features = [
+        bins.number_feature(f"image.{of}", "image", (0.0, 1.0), ROWS, of=of, pixels=pixels)
+        for of, pixels in (("aspect", ""), ("sharpness", "8x8x3 crop bilinear"), ("sharpness", "9x9x3 crop bilinear"))
+    ]
+    found = Profile(model="light", version="1", artifact="0" * 64, rows=3, features=tuple(features[:2]))
+    row_type = images.served().row_type
+    check_fits(found, stated, row_type)
+    with pytest.raises(errors.Invalid) as caught:
+        check_fits(found.model_copy(update={"features": tuple(features[2:])}), stated, row_type)
+    assert caught.value.message == (
+        "profile.json: feature image.sharpness: 'image' is an image of 8x8x3 crop bilinear, and the profile has the "
+        "sharpness of 9x9x3 crop bilinear of it"
+    )
 
 
 def test_a_model_of_which_nothing_can_be_measured_is_told_so() -> None:
