@@ -142,7 +142,7 @@ def blocked_ms(scrapes: int) -> tuple[int, float]:
     """
 
     async def measure() -> tuple[int, float]:
-        memory = SimpleNamespace(row=1, per_byte=1)
+        memory = SimpleNamespace(row=1, per_byte=1, has_files=False)
         drift = Drift("m", "1", largest(), create_model("Answer", value=(float, ...)), memory)
         longest, series = [], 0
         for _ in range(scrapes):

@@ -98,6 +98,10 @@ class RowMemory(Protocol):
     def per_byte(self) -> int:
         """What a byte of JSON becomes, without `row`."""
 
+    @property
+    def has_files(self) -> bool:
+        """Whether a row has the pixels of files, which `row` has, and nothing of the files."""
+
 
 _COUNTED, _SKIPPED, _FAILED, _TOTALS = range(4)
 """The last numbers, of rows. Before them are those of the bins, and the requests of all rows and of each slice. The
@@ -165,6 +169,9 @@ class Drift:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._begin)
 
     def _needs(self, part: Part) -> int:
+        """The memory of a part, without what each row needs."""
+        if self._memory.has_files:
+            return 0
         ticket = part.ticket
         whole = ticket.memory or ticket.size * self._memory.per_byte
         rows, of = len(part.rows), len(ticket.rows)

@@ -31,8 +31,8 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
-def counting(profile: Profile | None = None, per_byte: int = 4) -> Drift:
-    memory = SimpleNamespace(row=1000, per_byte=per_byte)
+def counting(profile: Profile | None = None, per_byte: int = 4, *, row: int = 1000, has_files: bool = False) -> Drift:
+    memory = SimpleNamespace(row=row, per_byte=per_byte, has_files=has_files)
     return Drift("adder", "1.2.0", profile or profiles.of_points(), Sum, memory)
 
 
@@ -110,7 +110,7 @@ def test_the_reference_is_exposed_with_its_rows_and_its_critical_values() -> Non
 
 
 def test_a_service_without_a_profile_says_so_and_keeps_nothing() -> None:
-    one = Drift("adder", "1.2.0", None, Sum, SimpleNamespace(row=1, per_byte=1))
+    one = Drift("adder", "1.2.0", None, Sum, SimpleNamespace(row=1, per_byte=1, has_files=False))
     assert one.keep is None
     assert profiles.samples(run(one.text()).decode()) == {("profile_info", ("", "", "none", "none")): 1}
     one.close()
@@ -141,6 +141,15 @@ def test_rows_that_need_much_memory_are_skipped_sooner() -> None:
     large = [ended([Point(x=1)], size=drift.MAX_BYTES // 8) for _ in range(5)]
     found = profiles.samples(kept(counting(per_byte=4), *large))
     assert (found["drift_rows_total", ()], found["drift_skipped_rows_total", ()]) == (1, 4)
+
+
+def test_the_pixels_of_files_are_weighed_once() -> None:
+    row = drift.MAX_BYTES // 10
+    batches = [ended([Point(x=1)], size=row) for _ in range(12)]
+    for batch in batches:
+        batch.parts[0].ticket.memory = row
+    found = profiles.samples(kept(counting(row=row, has_files=True), *batches))
+    assert (found["drift_rows_total", ()], found["drift_skipped_rows_total", ()]) == (10, 2)
 
 
 def test_a_part_of_a_large_request_needs_its_share_of_the_memory() -> None:
