@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairlead.contracts.profile import Feature
+from fairlead.contracts.profile import IMAGE_LOOKS, Feature
 from fairlead.contracts.slices import Condition
 from fairlead.profile.bins import Counts, as_numbers, text_of
 from fairlead.profile.counting import RowCount
+from fairlead.profile.pictures import with_looks
 
 Members = npt.NDArray[np.bool_]
 Rows = Sequence[Mapping[str, Any]]
@@ -31,9 +32,13 @@ class SlicedCount:
         """Where in them those of the answers are."""
         self.has_answers = self._answers.size > 0
         """Whether answers are counted; else none need to be given."""
+        self.images = tuple({one.field: None for one in features if one.kind == "number" and one.of in IMAGE_LOOKS})
+        """The fields that are images."""
 
     def __call__(self, rows: Rows, answers: Rows, members: Members) -> Counts:
         """The rows in each bin, of all and of each slice. `members` is what `members` says of these rows."""
+        if self._slices and self.images:  # they are looked at once, and not for each slice again
+            rows = with_looks(rows, self.images)
         counted = [*self._of(rows, answers)]
         for mine in members:
             counted += self._of(list(compress(rows, mine)), list(compress(answers, mine)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.slices import Condition, declared
-from fairlead.profile import bins
+from fairlead.profile import bins, pictures
 from fairlead.profile.counting import RowCount
 from fairlead.profile.slicing import SlicedCount
 
@@ -63,3 +65,16 @@ def test_counts_of_two_instances_add_up(one: list[dict[str, Any]], other: list[d
         return COUNT(found, found, COUNT.members(found))
 
     assert (count(one) + count(other) == count(one + other)).all()
+
+
+def test_an_image_is_looked_at_once_for_all_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Mock(return_value=(0.5, 0.1, 0.1))
+    monkeypatch.setattr(pictures, "_seen", seen)
+    light = bins.number_feature("photo.brightness", "photo", (0.0, 0.4, 1.0), np.array([0.5]), of="brightness")
+    count = SlicedCount([light], [], SLICES[:3])
+    found: list[dict[str, Any]] = [
+        {"photo": np.zeros((4, 4, 3), np.uint8), "age": age, "city": "Ulm"} for age in (4, 12, 20)
+    ]
+    counted = count(found, [{}] * 3, count.members(found))
+    assert [one.tolist() for one in np.split(counted, 4)] == [[0, 0, many, 0, 0] for many in (3, 2, 1, 3)]
+    assert seen.call_count == 3

@@ -34,9 +34,10 @@ PERIOD_S = 1.0
 MAX_ROWS = 1024
 MAX_BYTES = 16 * 1024 * 1024
 """The most memory of the rows that are kept, as estimated; one batch may be larger."""
-CHUNK_ROWS = 256
+CHUNK_ROWS, CHUNK_IMAGES = 256, 16
+"""How many rows are counted at once, and how many with an image: looking at one takes 0.1 ms."""
 PAUSE_S = 0.0002
-"""How many rows are counted at once, and the pause after them: the event loop gets the interpreter in between."""
+"""The pause after them: the event loop gets the interpreter in between."""
 
 
 class Ticket(Protocol):
@@ -128,6 +129,7 @@ class Drift:
         self._counted_bins = SlicedCount(
             profile.features if profile else (), profile.answers if profile else (), slices
         )
+        self._chunk = CHUNK_IMAGES if self._counted_bins.images else CHUNK_ROWS
         self._read = Reader(answer_type).measured
         self._memory = memory
         self._kept: list[Batch] = []
@@ -237,8 +239,8 @@ class Drift:
                     requests += part.start == 0
                     askers += [requests if part.start == 0 else 0] * len(part.rows)
         seen: set[tuple[int, int]] = set()
-        for start in range(0, len(rows), CHUNK_ROWS):
-            part_of = slice(start, start + CHUNK_ROWS)
+        for start in range(0, len(rows), self._chunk):
+            part_of = slice(start, start + self._chunk)
             members = self._count_chunk(rows[part_of], answers[part_of])
             asked = askers[part_of]
             seen.update((place, asked[row]) for place, row in np.argwhere(members).tolist() if asked[row])
