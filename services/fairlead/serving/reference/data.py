@@ -163,9 +163,7 @@ def _value(value: Any, how: Measured | None, where: str) -> Any:
     if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
         return None
     if how is not None and how.kind == "image":
-        # Tables of Hugging Face have a structure with the bytes and the path of the file.
-        data = value.get("bytes") if isinstance(value, Mapping) else value
-        return _as_base64(bytes(data)) if isinstance(data, bytes | bytearray) else str(value)
+        return _image(value, where)
     if how is None or how.kind == "numbers":
         return _as_is(value)
     if _is_text(how):
@@ -177,6 +175,23 @@ def _value(value: Any, how: Measured | None, where: str) -> Any:
             f"--data: {where}: {str(value)[:40]!r} is no {_noun(how)}",
             hint="Give the values as clients send them.",
         ) from None
+
+
+def _image(value: Any, where: str) -> str | None:
+    """An image of a table in base64; None if it is missing."""
+    path = ""
+    if isinstance(value, Mapping):  # tables of Hugging Face have the bytes and the path of the file, or one of them
+        path, value = value.get("path") or "", value.get("bytes")
+    if isinstance(value, bytes | bytearray):
+        return _as_base64(bytes(value))
+    if value is not None and not str(value).lower().endswith(_IMAGE_FILES):
+        return str(value)
+    if path := path if value is None else str(value):
+        raise errors.Invalid(
+            f"--data: {where}: {path[-80:]!r} is the path of a file, and not an image",
+            hint="Give the folder of the files as --data, or a Parquet table with a column of their bytes.",
+        )
+    return None
 
 
 def _noun(how: Measured) -> str:

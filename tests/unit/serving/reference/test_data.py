@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pandas
 import pytest
 
 from fairlead import errors
 from fairlead.serving.formats.folder import load_folder
+from fairlead.serving.new import sample
 from fairlead.serving.reference.data import Photos, rows_of
 from support import folders
+from support import image_models as images
 
 CODE = """
 import enum
@@ -42,7 +45,7 @@ HEAD = "whole,number,a size,code,level,yes,day,tags,target\n"
 def rows(path: Path, text: str, code: str = CODE, **fields: Any) -> list[dict[str, Any]]:
     file = path / "rows.csv"
     file.write_text(text)
-    return rows_of(file, load_folder(folders.make(path / "m", code=code, artifact=None, golden=(), **fields)))
+    return list(rows_of(file, load_folder(folders.make(path / "m", code=code, artifact=None, golden=(), **fields))))
 
 
 def test_values_are_those_that_clients_send(tmp_path: Path) -> None:
@@ -125,3 +128,16 @@ def test_a_photo_is_read_when_its_row_is_asked_for_and_no_further_than_it_may_be
     file.unlink()
     with pytest.raises(errors.Invalid, match=r"a.png cannot be read: No such file"):
         photos[0]
+
+
+@pytest.mark.parametrize("value", ["photos/1.JPG", {"bytes": None, "path": "photos/1.JPG"}])
+def test_the_path_of_an_image_is_no_image(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "read", lambda *_: pandas.DataFrame({"image": [value]}))
+    with pytest.raises(errors.Invalid, match=r"column image: 'photos/1.JPG' is the path of a file") as caught:
+        rows_of(Path("rows.csv"), cast(Any, images.served()))
+    assert "the folder of the files" in (caught.value.hint or "")
+
+
+def test_an_image_without_bytes_and_path_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "read", lambda *_: pandas.DataFrame({"image": [{"bytes": None, "path": None}]}))
+    assert rows_of(Path("rows.csv"), cast(Any, images.served())) == [{}]
