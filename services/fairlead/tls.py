@@ -83,12 +83,16 @@ class Watch:
             self._try_at, self._said = float("inf"), ""
             self._log.info("%s was read again", self._what, extra=self._facts())
 
-    def complain(self, problem: Invalid) -> None:
+    def complain(
+        self,
+        problem: Invalid,
+        said: str = "changed files are not used, those before are: %s",
+        level: int = logging.ERROR,
+    ) -> None:
         """Say once that the files cannot be used, and try them again later."""
         self._try_at = self._monotonic() + TRY_AGAIN_S
         if problem.message != self._said:
-            said = "changed files are not used, those before are: %s"
-            self._log.error(said, problem.message, extra=self._facts())
+            self._log.log(level, said, problem.message, extra=self._facts())
         self._said = problem.message
 
     def _facts(self) -> dict[str, str]:
@@ -103,6 +107,9 @@ class FileContext(ssl.SSLContext):
     _monotonic: Callable[[], float]
     _clock: Callable[[], datetime]
     _refused: Callable[[str], None] | None
+    _hosts: Sequence[str]
+    _without: str
+    _ends: datetime | None
 
     def __new__(
         cls,
@@ -112,8 +119,12 @@ class FileContext(ssl.SSLContext):
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         refused: Callable[[str], None] | None = None,
+        hosts: Sequence[str] = (),
+        without: str = "",
     ) -> Self:
-        """Raises Invalid if the files cannot be used.
+        """Raises Invalid if the files cannot be used, or if a server's certificate lacks one of the names `hosts`.
+
+        With `without`, what is so until they can be used, they need not be usable yet: connections fail until then.
 
         `refused` is called with the reason when the certificate of the other side is refused: a server's connections
         end without a word.
@@ -121,13 +132,20 @@ class FileContext(ssl.SSLContext):
         made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         made._files, made._server, made._monotonic = files, server, monotonic  # noqa: SLF001
         made._clock, made._refused = clock, refused  # noqa: SLF001
+        made._hosts, made._without = hosts, without  # noqa: SLF001
         return made
 
     def __init__(self, *_: object, **__: object) -> None:
         self._lock = threading.Lock()
         self._watch = Watch(self._files, self._read, logger, monotonic=self._monotonic)
         self._looked_at = self._monotonic()
-        self._read()
+        try:
+            self._read()
+        except Invalid as problem:
+            if not self._without:
+                raise
+            self._context, self._ends = _plain(server=self._server), None
+            self._watch.complain(problem, f"{self._without}: %s", logging.WARNING)
 
     def current(self) -> ssl.SSLContext:
         """The context with what the files have now."""
@@ -140,7 +158,7 @@ class FileContext(ssl.SSLContext):
             return self._context
 
     def _read(self) -> None:
-        self._context = _read(self._files, server=self._server)
+        self._context = _read(self._files, server=self._server, hosts=self._hosts)
         if self._refused is not None:
             self._context.sslobject_class = _telling(self._refused)
         self._ends = _end_of(self._files.certificate)
@@ -241,7 +259,7 @@ def _stamp(path: Path) -> object:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _read(files: Files, *, server: bool) -> ssl.SSLContext:
+def _read(files: Files, *, server: bool, hosts: Sequence[str] = ()) -> ssl.SSLContext:
     """A context with what the files have. Raises Invalid with a sentence that names the file."""
     _check_text(files)
     context = _plain(server=server)
@@ -250,6 +268,9 @@ def _read(files: Files, *, server: bool) -> ssl.SSLContext:
         _trust(context, files.authorities)
         context.verify_mode = ssl.CERT_REQUIRED
     _check_accepted(files, server=server)
+    if missing := hosts_without(files, hosts):
+        said = f"the certificate {files.certificate} has not the name {', '.join(missing)}"
+        raise Invalid(said, hint="Issue it with this name too, which the other side verifies.")
     return context
 
 

@@ -69,7 +69,7 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
     if tls is not None:
         also_plain = facts["also_plain"]
         asked = asked if also_plain else replace(asked, secrets=tls["secrets"], name=VERIFIED)
-        made = SecurePort.of_folder(Path(tls["control_plane"]), NAMES["gateway"], also_plain=also_plain)
+        made = SecurePort.of_folder(Path(tls["control_plane"]), NAMES["gateway"], name=VERIFIED, also_plain=also_plain)
         secure = replace(made, port=ports["tls"])
     store = ListedStore(folder / "ledger.db")
     control = ControlPlane(

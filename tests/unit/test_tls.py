@@ -160,6 +160,31 @@ def test_files_that_become_valid_later_are_used_within_a_minute_and_told_once(
     assert [one.levelname for one in caplog.records if one.levelname == "ERROR"] == ["ERROR"]
 
 
+def test_a_certificate_without_a_name_that_the_other_side_verifies_is_an_error(issued: Callable[..., Files]) -> None:
+    files = issued()
+    with pytest.raises(Invalid, match=r"the certificate .*tls.crt has not the name gateways.example"):
+        FileContext(files, server=True, hosts=["127.0.0.1", "gateways.example"])
+    serial(FileContext(files, server=True, hosts=["127.0.0.1"]))
+
+
+@pytest.mark.parametrize("days", ["-1", "never"])
+def test_a_server_may_begin_before_its_certificate_can_be_used(
+    issued: Callable[..., Files], tmp_path: Path, days: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, mounted = Clock(), tmp_path / "mounted"
+    files = (
+        issued(days=days) if days != "never" else Files(*(mounted / f"{it}" for it in ("tls.crt", "tls.key", "ca.crt")))
+    )
+    context = FileContext(files, server=True, monotonic=clock, without="nobody is answered")
+    [line] = caplog.records
+    assert (line.levelname, line.getMessage().partition(" the ")[0]) == ("WARNING", "nobody is answered:")
+    with pytest.raises(ssl.SSLError):
+        serial(context)
+    issued()
+    clock.now += LOOK_S
+    serial(context)
+
+
 @pytest.mark.parametrize("server", [True, False])
 def test_a_certificate_that_has_expired_is_an_error(issued: Callable[..., Files], server: bool) -> None:
     with pytest.raises(Invalid, match=r"the certificate .*tls.crt has expired"):

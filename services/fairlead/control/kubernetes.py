@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import labels
+from fairlead.contracts.gateway import name_for_gateways
 from fairlead.control.answers import plain
 from fairlead.control.chart_settings import ChartSettings
 from fairlead.control.cluster import ControlPlane, serve
@@ -31,10 +33,13 @@ from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
 QUICK_TIMEOUT_S = 2.0
 """For requests that a rollback waits for (the publication) or a rejection waits for (a log)."""
 
+CERTIFICATE_S = 30.0
+"""So long a control plane that gateways ask with TLS only waits for its certificate: less than it may take to start."""
+
 
 def run(chart: ChartSettings, access: Access | None = None) -> None:
     """Run one replica until SIGTERM. Raises Unavailable outside a cluster."""
-    log, access, secure = logging.getLogger("fairlead.control"), access or in_cluster(), _secure(chart)
+    log, access, secure = logging.getLogger("fairlead.control"), access or in_cluster(), secure_port(chart)
     watches = CONNECTIONS + len(chart.namespaces) * (len(WATCHED) + 1)
     api, quick = Api(access, connections=watches), Api(access, timeout_s=QUICK_TIMEOUT_S)
     lease = Lease(
@@ -91,12 +96,22 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         served.close()
 
 
-def _secure(chart: ChartSettings) -> SecurePort | None:
-    """The port with TLS. Raises Invalid if its files cannot be used."""
+def secure_port(chart: ChartSettings, wait_s: float = CERTIFICATE_S) -> SecurePort | None:
+    """The port with TLS. Without other ports for gateways, raises Invalid if its files cannot be used in time."""
     if not chart.gateway_tls:
         return None
-    gateway = chart.gateway.host.removesuffix(".")
-    return SecurePort.of_folder(Path(chart.gateway_tls), gateway, also_plain=chart.gateway_also_plain)
+    gateway, name = chart.gateway.host.removesuffix("."), name_for_gateways(chart.host(chart.control_plane))
+    give_up_at = time.monotonic() + wait_s
+    while True:
+        try:
+            return SecurePort.of_folder(
+                Path(chart.gateway_tls), gateway, name=name, also_plain=chart.gateway_also_plain
+            )
+        except errors.Invalid:
+            # After an upgrade the kubelet may still have to bring the certificate that was issued again.
+            if time.monotonic() >= give_up_at:
+                raise
+        time.sleep(min(wait_s, 1.0))
 
 
 def _stop(leases: Sequence[Lease]) -> None:

@@ -25,6 +25,7 @@ from fairlead.tls import FileContext, Files
 
 COMPLAIN_EVERY_S = 60.0
 """A refusal is in the log at most so often: anybody with a certificate can send any number of requests."""
+NOT_YET = "the port with TLS for gateways answers nobody until its certificate can be used, the ports without TLS do"
 
 _log = logging.getLogger("fairlead.control")
 
@@ -42,10 +43,15 @@ class SecurePort:
     """Whether gateways are answered without TLS too, on the ports of before."""
 
     @classmethod
-    def of_folder(cls, folder: Path, gateway: str, *, also_plain: bool = False) -> SecurePort:
-        """With tls.crt, tls.key and ca.crt of this folder. Raises Invalid if they cannot be used."""
-        files = Files(*(folder / name for name in ("tls.crt", "tls.key", "ca.crt")))
-        context = FileContext(files, server=True, refused=Complaints().certificate)
+    def of_folder(cls, folder: Path, gateway: str, *, name: str, also_plain: bool = False) -> SecurePort:
+        """With tls.crt, tls.key and ca.crt of this folder; gateways verify this `name` in the certificate.
+
+        Raises Invalid if they cannot be used and gateways are answered with TLS only. Else the port answers nobody
+        until they can.
+        """
+        files = Files(*(folder / file for file in ("tls.crt", "tls.key", "ca.crt")))
+        without = NOT_YET if also_plain else ""
+        context = FileContext(files, server=True, refused=Complaints().certificate, hosts=(name,), without=without)
         return cls(context, gateway, also_plain=also_plain)
 
     def secured(self, config: uvicorn.Config) -> uvicorn.Config:

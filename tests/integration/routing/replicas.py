@@ -86,7 +86,7 @@ def running_replica(
         hold_s=hold_s,
         on_answer=lambda kind, answer: replica.answers.append((kind, answer)),
     )
-    secure = SecurePort.of_folder(files, NAMES["gateway"]) if files is not None else None
+    secure = SecurePort.of_folder(files, NAMES["gateway"], name=VERIFIED) if files is not None else None
     with serving(app if secure is None else for_gateways(app, nothing), secure) as replica.port:
         try:
             yield replica
