@@ -72,6 +72,21 @@ def test_the_control_plane_speaks_tls_with_models_and_finds_its_files(values: di
     assert secrets(control) == {chart.tls: "fairlead-control-plane-tls" if values is OWN else "c"}
 
 
+@pytest.mark.parametrize("to_models", [True, False])
+def test_gateways_that_still_ask_with_tls_are_answered_when_it_is_turned_off(to_models: bool) -> None:
+    rendered = render("platform", {"tls": {"mode": "cert-manager", "controlPlane": "off", "toModels": to_models}})
+    control = rendered.one("Deployment", "fairlead-control-plane")
+    chart = ChartSettings.from_environment({**FACTS, **environment(control)})
+    assert (secrets(control), chart.gateway_also_plain) == ({chart.gateway_tls: "fairlead-control-plane-tls"}, True)
+    listening = {"http": 8081, "xds": 8082, "https": labels.TLS_PORT}
+    service = rendered.one("Service", "fairlead-control-plane")
+    assert {one["name"]: one["port"] for one in service["spec"]["ports"]} == listening
+    assert {one["name"]: one["containerPort"] for one in container_of(control)["ports"]} == listening
+    assert ports(rendered).count("https") == 2  # out of the gateway, into the control plane
+    bootstrap = rendered.one("ConfigMap", "fairlead-gateway")["data"]["bootstrap.json"]
+    assert "8443" not in bootstrap
+
+
 def test_certificates_can_be_there_before_gateways_speak_tls() -> None:
     rendered = render("platform", {"tls": {"mode": "cert-manager", "toModels": False}})
     assert "FAIRLEAD_TLS" not in environment(rendered.one("Deployment", "fairlead-control-plane"))
