@@ -16,7 +16,9 @@ from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot
 from fairlead.routing.compile import CompileCache, compile
 from fairlead.routing.envoy.access import FILTER, known_clients
+from fairlead.routing.envoy.clusters import TLS_REQUESTS
 from fairlead.routing.envoy.health_checks import ready_checks
+from fairlead.routing.envoy.holding import hold_cluster
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.resource_sets import DesiredResources, ResourceSet
 from fairlead.routing.references import members, named_by_routes, routes_in
@@ -163,6 +165,18 @@ def test_a_service_with_tls_must_have_the_name_or_address_of_its_cluster_in_its_
     matchers = validation["match_typed_subject_alt_names"]
     assert [(one["san_type"], one["matcher"]["exact"]) for one in matchers] == named
     assert context.get("sni") == sni
+
+
+def test_a_connection_for_requests_that_wait_ends_with_tls_too_so_that_certificates_are_verified_again() -> None:
+    options = [
+        hold_cluster(control)["typed_extension_protocol_options"][
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        ]
+        for control in (Endpoint("10.0.0.9", 8081), Endpoint("10.0.0.9", 8443, "/etc/secrets", name="gateways.control"))
+    ]
+    limits = [one["common_http_protocol_options"].get("max_requests_per_connection") for one in options]
+    assert limits == [None, TLS_REQUESTS]
+    assert options[0]["retry_policy"] == options[1]["retry_policy"]
 
 
 def test_a_cluster_of_hosts_with_and_without_tls_is_refused() -> None:

@@ -93,9 +93,9 @@ def control_cluster(endpoint: Endpoint) -> Json:
     return one_endpoint(CONTROL, endpoint, {})
 
 
-def one_endpoint(name: str, endpoint: Endpoint, more: Json) -> Json:
-    """A cluster that is no version of a model."""
-    return _cluster(name, [endpoint], more)
+def one_endpoint(name: str, endpoint: Endpoint, more: Json, **options: Json) -> Json:
+    """A cluster that is no version of a model. `options` are more options of its protocol."""
+    return _cluster(name, [endpoint], more, **options)
 
 
 def _members(
@@ -109,7 +109,7 @@ def _members(
     return _cluster(name, hosts, {**always, **(ready_checks(named[0]) if named else {}), **more})
 
 
-def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
+def _cluster(name: str, hosts: Sequence[Endpoint], more: Json, **options: Json) -> Json:
     lb_endpoints = [{"endpoint": {"address": address(host)}} for host in sorted(set(hosts))]
     return {
         "@type": CLUSTER,
@@ -121,13 +121,13 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": lb_endpoints}] if lb_endpoints else [],
         },
-        "typed_extension_protocol_options": protocol(),
-        **_tls(hosts),
+        "typed_extension_protocol_options": protocol(**options),
+        **_tls(hosts, **options),
         **more,
     }
 
 
-def _tls(hosts: Sequence[Endpoint]) -> Json:
+def _tls(hosts: Sequence[Endpoint], **options: Json) -> Json:
     """TLS, if the hosts of a cluster speak it: then all of them do."""
     secrets = {host.secrets for host in hosts}
     if len(secrets) > 1:
@@ -136,7 +136,7 @@ def _tls(hosts: Sequence[Endpoint]) -> Json:
         return {}
     return {
         "connect_timeout": seconds(TLS_CONNECT_TIMEOUT_S),
-        "typed_extension_protocol_options": protocol(common={"max_requests_per_connection": TLS_REQUESTS}),
+        "typed_extension_protocol_options": protocol(common={"max_requests_per_connection": TLS_REQUESTS}, **options),
         **to_services(secrets.pop(), sorted({host.name or host.host for host in hosts})),
     }
 

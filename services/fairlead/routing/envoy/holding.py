@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 
 from fairlead.contracts.route import MOST_WAITING
-from fairlead.routing.envoy.clusters import one_endpoint, protocol
+from fairlead.routing.envoy.clusters import one_endpoint
 from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
 from fairlead.routing.rules import VERSION_HEADER
 from fairlead.routing.snapshot import Endpoint
@@ -47,7 +47,7 @@ def hold_cluster(control: Endpoint) -> Json:
         "num_retries": _RETRIES,
         "retry_back_off": {"base_interval": shortest, "max_interval": longest},
     }
-    return one_endpoint(HOLD, control, {**limits, "typed_extension_protocol_options": protocol(retry_policy=retries)})
+    return one_endpoint(HOLD, control, limits, retry_policy=retries)
 
 
 def hold_filter(limit_s: float) -> Json:
