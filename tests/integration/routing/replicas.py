@@ -77,8 +77,9 @@ def running_replica(
     hold_s: float = 2.0,
     tokens: Tokens | None = None,
     files: Path | None = None,
+    name: str = VERIFIED,
 ) -> Iterator[Replica]:
-    """With `files`, a folder with a certificate, it speaks TLS, with gateways only."""
+    """With `files`, a folder with a certificate that has this name, it speaks TLS, with gateways only."""
     replica = Replica(shared, discovery, drain_s=drain_s)
     app = build_xds(
         replica.cache,
@@ -86,7 +87,7 @@ def running_replica(
         hold_s=hold_s,
         on_answer=lambda kind, answer: replica.answers.append((kind, answer)),
     )
-    secure = SecurePort.of_folder(files, NAMES["gateway"], name=VERIFIED) if files is not None else None
+    secure = SecurePort.of_folder(files, NAMES["gateway"], name=name) if files is not None else None
     with serving(app if secure is None else for_gateways(app, nothing), secure) as replica.port:
         try:
             yield replica
@@ -146,9 +147,11 @@ class Gateways:
     def __post_init__(self) -> None:
         self.discovery = Static(self.folder)
 
-    def replica(self, *, tokens: Tokens | None = None, files: Path | None = None, **options: float) -> Replica:
+    def replica(
+        self, *, tokens: Tokens | None = None, files: Path | None = None, name: str = VERIFIED, **options: float
+    ) -> Replica:
         """Start one more replica of the control plane."""
-        running = running_replica(self.shared, self.discovery, tokens=tokens, files=files, **options)
+        running = running_replica(self.shared, self.discovery, tokens=tokens, files=files, name=name, **options)
         return self.stack.enter_context(running)
 
     def add(

@@ -21,7 +21,7 @@ from integration.routing.edge import V1, V2, iris, until
 from integration.routing.replicas import LOOPBACK, Gateways, load, served, some_gateways
 from support.cluster.certificates import Authority
 from support.mounted_secret import MountedSecret
-from support.platform_certificates import NAMES, Certificate, described, of_control_plane, of_gateway
+from support.platform_certificates import NAMES, VERIFIED, Certificate, described, of_control_plane, of_gateway
 from support.processes import PATIENCE_S
 
 MODELS = "*.models.svc.cluster.local"
@@ -56,7 +56,7 @@ def asked(port: int, trusted: Authority, own: Certificate | None, *, newest: int
     context.check_hostname, context.maximum_version = False, ssl.TLSVersion(newest)
     if own is not None:
         context.load_cert_chain(*own)
-    body = json.dumps({"node": {"id": "edge-1"}})
+    body = json.dumps({"node": {"id": "probe"}})  # not a gateway's: what it has would be taken for the gateway's
     try:
         url = f"https://{LOOPBACK}:{port}/v3/discovery:clusters"
         return httpx.post(url, content=body, verify=context, trust_env=False, timeout=10).status_code
@@ -130,15 +130,15 @@ def test_a_gateway_takes_tables_only_from_the_control_plane(
 ) -> None:
     """Envoys that ask somebody in the control plane's place, each with another certificate."""
     servers = {
-        "right": (of_control_plane(old), old),
-        "stranger": (of_control_plane(new), old),
-        "models": (of_models(old, "clientAuth,serverAuth"), old),
-        "gateway": (old.issue("double", hosts=[NAMES["gateway"]]), old),
+        "right": (of_control_plane(old), VERIFIED),
+        "stranger": (of_control_plane(new), VERIFIED),
+        "models": (of_models(old, "clientAuth,serverAuth"), MODELS),
+        "gateway": (old.issue("double", hosts=[NAMES["gateway"]]), NAMES["gateway"]),
     }
     secrets = described(MountedSecret(tmp_path / "edge").put(of_gateway(old), [old]))
-    for name, (own, trusted) in servers.items():
-        mounted = MountedSecret(tmp_path / f"server-{name}").put(own, [trusted])
-        replica = gateways.replica(files=mounted.folder)
+    for name, (own, shown) in servers.items():
+        mounted = MountedSecret(tmp_path / f"server-{name}").put(own, [old])
+        replica = gateways.replica(files=mounted.folder, name=shown)
         replica.publisher.want(gateways.compiled(iris(1, 0)))
         replica.publisher.step()
         gateways.add(name, replica.port, wait=False, secrets=secrets)
