@@ -258,7 +258,8 @@ def serve(
     else:
         configs.append(_config(control.api_without_holds, address, api_port))
     if secure is not None:
-        configs.append(secure.secured(_config(for_gateways(control.xds, control.api), address, secure.port)))
+        app = for_gateways(control.xds, control.api)
+        configs.append(secure.secured(_config(app, address, secure.port), control.metrics.answered))
     asyncio.run(_serve(control, configs, stopped))
 
 

@@ -8,9 +8,11 @@ none of a gateway.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fairlead.contracts import labels
+from fairlead.routing.publish.server import THROTTLE_HOLD_S, Count, kind_in
 from fairlead.tls import FileContext, Files
 
 COMPLAIN_EVERY_S = 60.0
-"""A refusal is in the log at most so often: anybody with a certificate can send any number of requests."""
+"""A client's refusal is in the log at most so often: who has a certificate can send any number of requests."""
+MAX_COMPLAINTS = 256
+"""So many addresses and reasons are remembered."""
 NOT_YET = "the port with TLS for gateways answers nobody until its certificate can be used, the ports without TLS do"
 
 _log = logging.getLogger("fairlead.control")
@@ -54,9 +59,10 @@ class SecurePort:
         context = FileContext(files, server=True, refused=Complaints().certificate, hosts=(name,), without=without)
         return cls(context, gateway, also_plain=also_plain)
 
-    def secured(self, config: uvicorn.Config) -> uvicorn.Config:
-        """This configuration of a server, with TLS and for gateways only."""
-        config.http = _connections(self.gateway)
+    def secured(self, config: uvicorn.Config, on_answer: Count = lambda kind, answer: None) -> uvicorn.Config:
+        """This configuration of a server, with TLS and for gateways only. `on_answer` counts requests for tables that
+        are refused."""
+        config.http = _connections(Refusal(self.gateway, Complaints(), on_answer))
         config.load()
         config.ssl = self.context
         return config
@@ -72,38 +78,55 @@ def for_gateways(xds: ASGIApp, api: ASGIApp) -> ASGIApp:
 
 
 class Complaints:
-    """Writes to the log who is refused, each reason at most once a minute."""
+    """Writes to the log who is refused and why, each address and each reason at most once a minute."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._said_at: dict[str, float] = {}
+        self._said_at: OrderedDict[str, float] = OrderedDict()
 
     def certificate(self, why: str) -> None:
         """A client's certificate is not believed. Which client it is, is not known at that moment."""
         self.write(why, f"a connection to the port for gateways is refused, because of the client's certificate: {why}")
 
-    def write(self, reason: str, text: str) -> None:
-        """There must be few reasons: they are remembered."""
+    def write(self, about: str, text: str) -> None:
+        """`about` is an address or a reason."""
         now = self._monotonic()
-        if now - self._said_at.get(reason, float("-inf")) >= COMPLAIN_EVERY_S:
-            self._said_at[reason] = now
-            _log.warning("%s", text)
+        if now - self._said_at.get(about, float("-inf")) < COMPLAIN_EVERY_S:
+            return
+        self._said_at[about] = now
+        self._said_at.move_to_end(about)
+        while len(self._said_at) > MAX_COMPLAINTS:
+            self._said_at.popitem(last=False)
+        _log.warning("%s", text)
 
 
 class Refusal:
-    """An application that answers 403 to everything, and says why, also in the log."""
+    """An application that answers 403 to everything, and says why, also in the log.
 
-    def __init__(self, gateway: str, complaints: Complaints) -> None:
-        self._gateway, self._complaints = gateway, complaints
+    `pause` is awaited before: an Envoy that is refused asks again at once.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        complaints: Complaints,
+        on_answer: Count,
+        *,
+        pause: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(THROTTLE_HOLD_S),
+    ) -> None:
+        self.gateway, self._complaints, self._on_answer, self._pause = gateway, complaints, on_answer, pause
 
     def of(self, names: Sequence[str]) -> ASGIApp:
         """For a client whose certificate has these names."""
         found = f"has the name {', '.join(names)}" if names else "has no name"
-        why = f"the certificate of this client {found}, and only {self._gateway} is answered here"
+        why = f"the certificate of this client {found}, and only {self.gateway} is answered here"
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            client = scope["client"]
-            self._complaints.write("name", f"a request of {client[0] if client else 'nobody'} is refused: {why}")
+            address = scope["client"][0] if scope["client"] else "nobody"
+            self._complaints.write(address, f"a request of {address} is refused: {why}")
+            await self._pause()
+            if (kind := kind_in(str(scope["path"]))) is not None:
+                self._on_answer(kind, "refused")
             body = {"type": "about:blank", "title": "not a gateway", "status": 403, "detail": why}
             answer = JSONResponse(body, status_code=403, media_type="application/problem+json")
             await answer(scope, receive, send)
@@ -116,15 +139,14 @@ def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
     return [name for kind, name in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
 
 
-def _connections(gateway: str) -> type[H11Protocol]:
-    """The class of a connection whose client must be this gateway."""
-    refusal = Refusal(gateway, Complaints())
+def _connections(refusal: Refusal) -> type[H11Protocol]:
+    """The class of a connection whose client must be the gateway that is not refused."""
 
     class Connection(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             names = names_of(transport.get_extra_info("peercert"))
-            if gateway not in names:
+            if refusal.gateway not in names:
                 self.app = refusal.of(names)
 
     return Connection

@@ -18,9 +18,16 @@ from fairlead.control.secure_port import COMPLAIN_EVERY_S, Complaints, Refusal, 
 GATEWAY = "fairlead-gateway.models.svc.cluster.local"
 
 
-def get(app: ASGIApp, path: str) -> httpx.Response:
+def refusing(complaints: Complaints) -> Refusal:
+    """Without a pause."""
+    return Refusal(GATEWAY, complaints, lambda kind, answer: None, pause=lambda: asyncio.sleep(0))
+
+
+def get(app: ASGIApp, path: str, address: str = "127.0.0.1") -> httpx.Response:
     async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://control") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://control"
+        ) as client:
             return await client.get(path)
 
     return asyncio.run(ask())
@@ -53,14 +60,34 @@ def test_where_no_request_may_be_held_a_gateway_asks_again_on_another_connection
     ],
 )
 def test_a_refusal_says_which_name_the_client_has_and_which_one_is_answered(names: list[str], said: str) -> None:
-    answer = get(Refusal(GATEWAY, Complaints()).of(names), "/models")
+    answer = get(refusing(Complaints()).of(names), "/models")
     expected = f"the certificate of this client {said}, and only {GATEWAY} is answered here"
     assert (answer.status_code, answer.json()["detail"]) == (403, expected)
 
 
+def test_a_refusal_comes_after_a_pause_and_requests_for_tables_are_counted() -> None:
+    seen: list[object] = []
+
+    async def pause() -> None:
+        seen.append("pause")
+
+    app = Refusal(GATEWAY, Complaints(), lambda kind, answer: seen.append((kind, answer)), pause=pause).of(["other"])
+    for path in ("/v3/discovery:routes", "/v3/discovery:none", "/models"):
+        get(app, path)
+    assert seen == ["pause", ("rds", "refused"), "pause", "pause"]
+
+
+def test_each_address_is_in_the_log_whatever_others_do(caplog: pytest.LogCaptureFixture) -> None:
+    app = refusing(Complaints()).of(["other"])
+    with caplog.at_level(logging.WARNING, "fairlead.control"):
+        for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1"):
+            get(app, "/models", address)
+    assert [one.getMessage().split()[3] for one in caplog.records] == ["10.0.0.1", "10.0.0.2"]
+
+
 def test_refusals_are_in_the_log_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    refusal = Refusal(GATEWAY, Complaints(monotonic=lambda: now))
+    refusal = refusing(Complaints(monotonic=lambda: now))
     with caplog.at_level(logging.WARNING, "fairlead.control"):
         for now in (0.0, 1.0, COMPLAIN_EVERY_S - 1, COMPLAIN_EVERY_S):  # noqa: B007
             get(refusal.of(["other"]), "/models")

@@ -18,7 +18,7 @@ _MORE_AGENTS = ("kube-network-policies", "azure-npm", "kindnet", "romana-agent")
 """DaemonSets of such programs."""
 HOW_TO_TEST = (
     "test it: kubectl run probe --rm -it --restart=Never --image=curlimages/curl -- "
-    "curl -sm 5 http://RELEASE-control-plane.{namespace}:8082/ must end with a timeout (exit code 28); "
+    "curl -sm 5 http://RELEASE-control-plane.{namespace}:8081/ must end with a timeout (exit code 28); "
     "else install a network plugin that enforces policies (docs/security.md)"
 )
 

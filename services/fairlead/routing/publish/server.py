@@ -52,7 +52,14 @@ _KINDS: Mapping[str, tuple[Kind, str]] = {
     "routes": ("rds", ROUTES),
 }
 Count = Callable[[Kind, str], None]
+"""Is called for a request with the kind and how it was answered."""
 _LOG = logging.getLogger("fairlead.control")
+
+
+def kind_in(path: str) -> Kind | None:
+    """Which kind a request of this path asks for; None if it is no request for tables."""
+    name = path.removeprefix("/v3/discovery:")
+    return _KINDS[name][0] if name != path and name in _KINDS else None
 
 
 @dataclass(frozen=True, slots=True)
