@@ -231,6 +231,8 @@ class Observer:
             return seen
         self._wanted[route.name] = _addresses(in_force(route, head), head, snapshot)
         asked = self._last_use.asked(route.name)
+        idle_s = self._last_use.idle_s(route, head.table, asked)
+        # After `idle_s`, which reads the gateways' counters: a new leader has no older reading to judge by.
         if unfound := self._last_use.unfound(head.table):
             # Its requests are held until every gateway can send them on.
             seen = replace(seen, ready={ref: count for ref, count in seen.ready.items() if ref not in unfound})
@@ -239,7 +241,7 @@ class Observer:
         seen = replace(
             seen,
             asked=asked,
-            idle_s=self._last_use.idle_s(route, head.table, asked),
+            idle_s=idle_s,
             silent_s=self._silent_s(route, snapshot),
             returnable=self._returnable(route, head, seen),
             pause_left_s=self._pauses.left_s(route.name, head.state, snapshot.now),

@@ -323,12 +323,15 @@ class SimulatedDemand:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._unfound: frozenset[VersionRef] = frozenset()
+        """At the last reading, which is that of the requests too."""
 
     def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
+        self._unfound = frozenset(self._platform.unfound)
         return {key: (total, 0) for key, total in self._platform.uses.items()}
 
     def unfound(self, table: Table) -> frozenset[VersionRef]:
-        return frozenset(table.cold) & frozenset(self._platform.unfound)
+        return frozenset(table.cold) & self._unfound
 
     def asked(self) -> Collection[tuple[str, VersionRef]]:
         return {("iris", ref) for ref in self._platform.waiting}

@@ -98,6 +98,19 @@ def test_requests_wait_until_every_gateway_has_found_an_instance(platform: Platf
     assert stable not in platform.head.table.cold
 
 
+def test_a_new_leader_lets_no_request_go_before_it_has_read_what_gateways_have_found(platform: Platform) -> None:
+    """With no reading of its own it took every version for found: requests met gateways without an instance."""
+    stable = platform.ref("1.0.0")
+    idle(platform)
+    platform.waiting.add(stable)
+    platform.unfound.add(stable)
+    platform.settle(5)
+    assert platform.ready(stable)
+    platform.engine = platform.started()
+    platform.settle(5)
+    assert stable in platform.head.table.cold
+
+
 def test_a_candidate_gets_no_weight_before_every_gateway_has_found_a_cold_stable_version(platform: Platform) -> None:
     idle(platform)
     platform.unfound.add(platform.ref("1.0.0"))
