@@ -101,7 +101,7 @@ def _page(store: Store, model: str | None, location: PlatformLocation) -> Render
     urgent = [text(line) for one in current for line in health_lines.lines(one, location, now)]
     if model is None and not location.in_cluster:
         urgent += map(text, _of_clients(location, {one.route for one in statuses}))
-    details = _details(statuses[0], location, _waiting(statuses[0], age)) if model else ()
+    details = _details(statuses[0], location) if model else ()
     return Group(*before, make_table(_COLUMNS, rows), *urgent, *details)
 
 
@@ -118,9 +118,12 @@ _COLUMNS = ("MODEL", "HEALTH", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP",
 
 
 def _row(status: Status, location: PlatformLocation, now: datetime, age: StateAge) -> tuple[str, ...]:
+    health = health_of(status)
+    # What stopped with the platform is no reason of its own.
+    waiting = "" if age.is_stopped and not health.serves else status.waiting
     return (
         status.route,
-        health_lines.cell(health_of(status), now, age),
+        health_lines.cell(health, now, age),
         rollout.phase(status),
         str(status.stable or "-"),
         str(status.candidate or "-"),
@@ -128,16 +131,11 @@ def _row(status: Status, location: PlatformLocation, now: datetime, age: StateAg
         rollout.step(status),
         status.revision or "-",
         rollout.programmed(status),
-        location.in_text(_waiting(status, age)) or "-",
+        location.in_text(waiting) or "-",
     )
 
 
-def _waiting(status: Status, age: StateAge) -> str:
-    """What it waits for. What stopped with the platform is no reason of its own."""
-    return "" if age.is_stopped and not health_of(status).serves else status.waiting
-
-
-def _details(status: Status, location: PlatformLocation, waiting: str) -> Iterator[RenderableType]:
+def _details(status: Status, location: PlatformLocation) -> Iterator[RenderableType]:
     if status.candidate is not None:
         yield text(f"\n{_bar(status)}")
         yield from map(text, rollout.progress(status, datetime.now(UTC)))
@@ -148,7 +146,8 @@ def _details(status: Status, location: PlatformLocation, waiting: str) -> Iterat
     if counts := list(rollout.counts(status)):
         yield Text()
         yield from map(text, counts)
-    yield from map(text, rollout.problems(status, waiting))
+    # In the table the reason of a rejection is cut into short lines: here it has one of its own.
+    yield from map(text, rollout.problems(status, said=""))
     yield text(f"\n{rollout.ready(status)}")
 
 
