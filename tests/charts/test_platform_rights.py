@@ -183,9 +183,9 @@ def test_the_page_on_security_has_every_connection_that_the_policies_allow() -> 
     of_page = {
         ("to gateway", "http", "all"): "gateway, port 8080",
         ("to gateway", "admin", "control-plane"): "gateway, port 9901 (five pages of Envoy, to read)",
-        ("to control-plane", "http", "gateway"): "control plane, ports 8081 and 8082",
-        ("to control-plane", "xds", "gateway"): "control plane, ports 8081 and 8082",
-        ("to control-plane", "http", "test"): "control plane, ports 8081 and 8082",
+        ("to control-plane", "http", "gateway"): "control plane, ports 8081 and 8082, and 8443 with TLS",
+        ("to control-plane", "xds", "gateway"): "control plane, ports 8081 and 8082, and 8443 with TLS",
+        ("to control-plane", "http", "test"): "control plane, ports 8081 and 8082, and 8443 with TLS",
         ("to model", "http", "gateway"): "a model, port 8080",
         ("to model", "http", "control-plane"): "a model, port 8080",
         ("to model", "8080", "gateway"): "a model, port 8080",
