@@ -84,13 +84,19 @@ def test_a_request_that_waits_starts_the_version_and_no_other(platform: Platform
     assert {ref.version for ref in platform.head.table.cold} == {"1.1.0", "1.2.0"}
 
 
-def test_requests_wait_until_every_gateway_has_found_an_instance(platform: Platform) -> None:
+def ready_and_unfound(platform: Platform) -> VersionRef:
+    """Requests wait for cold stable, whose instance is ready and which no gateway has found."""
     stable = platform.ref("1.0.0")
     idle(platform)
     platform.waiting.add(stable)
     platform.unfound.add(stable)
     platform.settle(5)
     assert platform.ready(stable)
+    return stable
+
+
+def test_requests_wait_until_every_gateway_has_found_an_instance(platform: Platform) -> None:
+    stable = ready_and_unfound(platform)
     assert stable in platform.head.table.cold, "a gateway would answer that the version has no instance"
     platform.unfound.clear()
     platform.settle(1)
@@ -100,12 +106,7 @@ def test_requests_wait_until_every_gateway_has_found_an_instance(platform: Platf
 
 def test_a_new_leader_lets_no_request_go_before_it_has_read_what_gateways_have_found(platform: Platform) -> None:
     """With no reading of its own it took every version for found: requests met gateways without an instance."""
-    stable = platform.ref("1.0.0")
-    idle(platform)
-    platform.waiting.add(stable)
-    platform.unfound.add(stable)
-    platform.settle(5)
-    assert platform.ready(stable)
+    stable = ready_and_unfound(platform)
     platform.engine = platform.started()
     platform.settle(5)
     assert stable in platform.head.table.cold
