@@ -30,6 +30,7 @@ from support.processes import wait_until
 from support.prometheus import Prometheus, from_files, running_prometheus
 
 WINDOW_S = 24
+COMPARED_S = WINDOW_S // 2
 QUICK = replace(DEFAULT, window="8s", drift=Drift(windows=((f"{WINDOW_S}s", "2s"),), shown_rows=20))
 DRIFT = Records(QUICK).drift[0]
 VERSIONS = ("1.0.0", "1.1.0")
@@ -63,7 +64,7 @@ class Recorded:
     def times(self) -> list[float]:
         """When the rules were evaluated, within the last seconds."""
         (one,) = self.prometheus.query(
-            f'{DRIFT.psi}{{version="{VERSIONS[0]}",feature="value",slice=""}}[{WINDOW_S // 2}s]'
+            f'{DRIFT.psi}{{version="{VERSIONS[0]}",feature="value",slice=""}}[{COMPARED_S}s]'
         )
         return [at for at, _ in one["values"]]
 
@@ -145,6 +146,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         prometheus.wait_for(f"resets({rows}[{WINDOW_S}s]) > 0", "a restarted instance counts from 0")
         since = time.monotonic()
         wait_until(lambda: time.monotonic() > since + WINDOW_S / 3, "some rows more are counted")
+        # `Recorded.times` are those of stable: on a quick machine the candidate may be younger than the oldest of them.
+        series = len(VERSIONS) * len(FEATURES) * len(PARTS)
+        for record in (DRIFT.psi, DRIFT.critical):
+            prometheus.wait_for(
+                f"count({record} offset {COMPARED_S + 2}s) == {series}",
+                f"{record} was recorded at all times that are compared",
+            )
         yield Recorded(prometheus)
 
 

@@ -204,7 +204,8 @@ def test_a_silent_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch)
     async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
-            await received(page)
+            while await anext(page) == ALIVE:
+                pass  # making the parts may take longer than the silence does on a busy machine
             assert await anext(page) == ALIVE
 
     run(story)
