@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -65,6 +64,8 @@ DOCUMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """What is written to tests/benchmarks/results at full size: the title of each document, and the modules it is of."""
 INSTALLED = pytest.StashKey[Installed]()
+SECONDS = pytest.StashKey[dict[str, float]]()
+"""How long each module has run."""
 DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
 """Images of the model that fails on command (tests/support/faults)."""
 SORTERS = {
@@ -185,25 +186,26 @@ def models_are_removed(request: pytest.FixtureRequest) -> Iterator[None]:
             platform.remove(model)
 
 
-@dataclass
-class Measured:
-    """What the modules of one document measured, and for how many seconds they ran."""
-
-    findings: proof.Findings = field(default_factory=proof.Findings)
-    seconds: float = 0.0
+@pytest.fixture(scope="module", autouse=True)
+def timed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How long a module runs, with its fixtures, which do most of the work."""
+    began = time.monotonic()
+    yield
+    request.session.stash.setdefault(SECONDS, {})[request.path.stem] = time.monotonic() - began
 
 
 @pytest.fixture(scope="session")
-def measured(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Measured]]:
+def measured(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Mapping[str, proof.Findings]]:
     """The measurements of the tests, by document. At full size a document is written to tests/benchmarks/results if all
     of its modules ran and no test failed."""
-    found = {name: Measured() for name in DOCUMENTS}
+    found = {name: proof.Findings() for name in DOCUMENTS}
     yield found
     ran = {item.path.stem for item in request.session.items}
     for name, (title, modules) in DOCUMENTS.items():
         if not FULL or not ran.issuperset(modules) or request.session.testsfailed:
             continue
-        document = proof.as_document(name, title, "full", found[name].findings, found[name].seconds)
+        seconds = sum(request.session.stash[SECONDS][module] for module in modules)
+        document = proof.as_document(name, title, "full", found[name], seconds)
         chosen = f' ARGS="{" ".join(f"tests/e2e/{one}.py" for one in modules)}"' if len(modules) == 1 else ""
         document["command"] = f"FAIRLEAD_E2E_SIZE=full make e2e{chosen}"
         server = json.loads(cluster.client()("version", "--output=json"))["serverVersion"]["gitVersion"]
@@ -212,9 +214,7 @@ def measured(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Mappi
 
 
 @pytest.fixture(scope="module")
-def findings(measured: Mapping[str, Measured], request: pytest.FixtureRequest) -> Iterator[proof.Findings]:
+def findings(measured: Mapping[str, proof.Findings], request: pytest.FixtureRequest) -> proof.Findings:
     """Where the tests of a module write what they measured."""
-    began, here = time.monotonic(), request.path.stem
-    of_document = next((measured[name] for name, (_, modules) in DOCUMENTS.items() if here in modules), Measured())
-    yield of_document.findings
-    of_document.seconds += time.monotonic() - began
+    here = request.path.stem
+    return next((measured[name] for name, (_, modules) in DOCUMENTS.items() if here in modules), proof.Findings())
