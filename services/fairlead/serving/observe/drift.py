@@ -26,6 +26,7 @@ from fairlead.profile.vectors import VectorSums
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
 from fairlead.serving.observe.estimate import estimate_of
+from fairlead.serving.observe.kept_memory import RowMemory, Ticket, memory_of
 from fairlead.serving.observe.shared_memory import SharedMemory
 
 logger = logging.getLogger(__name__)
@@ -38,22 +39,6 @@ CHUNK_ROWS, CHUNK_IMAGES = 256, 16
 """How many rows are counted at once, and how many with an image: looking at one takes 0.1 ms."""
 PAUSE_S = 0.0002
 """The pause after them: the event loop gets the interpreter in between."""
-
-
-class Ticket(Protocol):
-    """One request: its rows, and how large it is."""
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """All its rows."""
-
-    @property
-    def memory(self) -> int:
-        """The memory of its rows in bytes, without what each row needs; 0 if `size` says enough."""
-
-    @property
-    def size(self) -> int:
-        """The bytes of its JSON."""
 
 
 class Part(Protocol):
@@ -86,22 +71,6 @@ class Batch(Protocol):
     @property
     def count(self) -> int:
         """The rows of all parts."""
-
-
-class RowMemory(Protocol):
-    """What rows need, in bytes."""
-
-    @property
-    def row(self) -> int:
-        """A row without lists and objects."""
-
-    @property
-    def per_byte(self) -> int:
-        """What a byte of JSON becomes, without `row`."""
-
-    @property
-    def has_files(self) -> bool:
-        """Whether a row has the pixels of files, which `row` has, and nothing of the files."""
 
 
 _COUNTED, _SKIPPED, _FAILED, _TOTALS = range(4)
@@ -160,7 +129,7 @@ class Drift:
         if self._rows and self._rows + batch.count > MAX_ROWS:
             self._totals[_SKIPPED] += batch.count
             return
-        needs = batch.count * self._memory.row + sum([self._needs(part) for part in batch.parts])
+        needs = sum([self._needs(part) for part in batch.parts])
         if self._rows and self._bytes + needs > MAX_BYTES:
             self._totals[_SKIPPED] += batch.count
             return
@@ -171,12 +140,9 @@ class Drift:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._begin)
 
     def _needs(self, part: Part) -> int:
-        """The memory of a part, without what each row needs."""
-        if self._memory.has_files:
-            return 0
-        ticket = part.ticket
-        whole = ticket.memory or ticket.size * self._memory.per_byte
-        rows, of = len(part.rows), len(ticket.rows)
+        """The memory of a part in bytes: its share of the request's."""
+        rows, of = len(part.rows), len(part.ticket.rows)
+        whole = memory_of(part.ticket, max(rows, of), self._memory)
         return whole * rows // of if rows < of else whole
 
     def _begin(self) -> None:

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.observe.hidden import Hidden
+from fairlead.serving.observe.kept_memory import RowMemory, Ticket, memory_of
 from fairlead.serving.observe.ring import FILES, Ring
 from fairlead.serving.settings import Settings
 
@@ -44,34 +45,6 @@ CLOSE_S = 2.0
 PAUSE_S = 0.0002
 """The pause after each written request: the event loop gets the interpreter in between."""
 _ALL = 1 << 32
-
-
-class Ticket(Protocol):
-    """A request that was queued: its rows, and how large it is."""
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """All its rows."""
-
-    @property
-    def memory(self) -> int:
-        """The memory of its rows in bytes, without what each row needs; 0 if `size` says enough."""
-
-    @property
-    def size(self) -> int:
-        """The bytes of its JSON."""
-
-
-class RowMemory(Protocol):
-    """What rows need, in bytes."""
-
-    @property
-    def row(self) -> int:
-        """A row without lists and objects."""
-
-    @property
-    def per_byte(self) -> int:
-        """What a byte of JSON becomes, without `row`."""
 
 
 class Served(Protocol):
@@ -135,8 +108,7 @@ class Recorder:
 
     def add(self, answered: Answered, ticket: Ticket) -> None:
         """Record a request that has ended. Never waits."""
-        count = len(answered.rows)
-        needs = count * self._memory.row + (ticket.memory or ticket.size * self._memory.per_byte)
+        needs = memory_of(ticket, len(answered.rows), self._memory)
         if self._waiting and (len(self._waiting) >= MAX_WAITING or self._added - self._done + needs > MAX_BYTES):
             self._count({"queue_full": 1})
             return

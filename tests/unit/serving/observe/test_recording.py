@@ -41,7 +41,11 @@ class Memory(NamedTuple):
     per_byte: int = 1
     memory: int = 1
     size: int = 1
+    has_files: bool = False
     rows: Sequence[Any] = ()
+
+
+SMALL = Memory()
 
 
 class Watched(Ring):
@@ -70,12 +74,12 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     COUNTED.clear()
 
 
-def recorder(ring: Ring, **settings: Any) -> Recorder:
+def recorder(ring: Ring, memory: Memory = SMALL, **settings: Any) -> Recorder:
     def count(outcomes: Mapping[Outcome, int]) -> None:
         COUNTED.update(outcomes)
 
     kept = Settings(record_share=1.0, record_dir=Path("elsewhere"), **settings)
-    return Recorder("greeter", "1.0.0", kept, Hidden(Row, Row, [], []), ring, Memory(), lambda _: b"[]", count)
+    return Recorder("greeter", "1.0.0", kept, Hidden(Row, Row, [], []), ring, memory, lambda _: b"[]", count)
 
 
 def answered(name: str = "Bob") -> Answered:
@@ -143,3 +147,14 @@ def test_the_log_does_not_repeat_a_value_that_an_authors_serializer_has_refused(
     assert COUNTED == {"not_json": 1}
     [said] = [record for record in caplog.records if record.getMessage() == "a request cannot be recorded"]
     assert "Ada" not in str(said.__dict__)
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_as_many_large_rows_wait_as_the_bytes_allow_and_a_row_is_weighed_once(tmp_path: Path, has_files: bool) -> None:
+    row = recorders.MAX_BYTES // 10
+    # As a service admits it: the memory of the request is that of its row, with all that is in it.
+    image = Memory(row=row, per_byte=4, memory=row, size=row if has_files else 0, has_files=has_files)
+    one = recorder(Ring(tmp_path, 65536, 3600.0, time.time), image)
+    for _ in range(12):
+        one.add(answered(), image)
+    assert COUNTED == {"queue_full": 2}
