@@ -98,16 +98,17 @@ def calibrate(folder: Path, asked: Asked, tell: Tell, estimate: Callable[[int, f
 
 
 def _bodies(asked: Asked, service: Service) -> list[bytes]:
-    """The bodies to send in turn: a row each, or a list of rows."""
-    rows = list(asked.rows) or [one["input"] for one in service.get("/golden")["rows"]]
+    """The bodies to send in turn: a row each, or a list of rows. No more rows are read than are sent."""
+    size = asked.rows_per_request
+    all_rows = asked.rows or [one["input"] for one in service.get("/golden")["rows"]]
+    rows = list(all_rows[: MOST_BODIES + size - 1])
     if not rows:
         raise errors.Invalid(
             "there is nothing to ask the model: its folder has no golden rows",
             hint="Name a file with rows: --data rows.csv, or --data rows.json",
         )
-    if asked.rows_per_request == 1:
-        return [json.dumps(one).encode() for one in rows[:MOST_BODIES]]
-    size = asked.rows_per_request
+    if size == 1:
+        return [json.dumps(one).encode() for one in rows]
     starts = range(min(len(rows), MOST_BODIES))
     return [json.dumps([rows[(start + at) % len(rows)] for at in range(size)]).encode() for start in starts]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -14,8 +15,8 @@ from fairlead.cli.checking import printing_apart
 JSON = (".json", ".jsonl")
 
 
-def read(folder: Path, data: Path | None) -> list[dict[str, Any]]:
-    """The rows of a file; none without one."""
+def read(folder: Path, data: Path | None) -> Sequence[dict[str, Any]]:
+    """The rows of a file; none without one. Of a folder of photos, each is read when it is asked for, and none kept."""
     if data is None:
         return []
     if data.suffix.lower() in JSON:
@@ -28,7 +29,8 @@ def read(folder: Path, data: Path | None) -> list[dict[str, Any]]:
         redirect_stdout(cast(TextIO, printed)),
         redirect_stderr(cast(TextIO, printed)),
     ):
-        return list(reading.rows_of(data, folders.load_folder(folder, profiled=False)))
+        found: Sequence[dict[str, Any]] = reading.rows_of(data, folders.load_folder(folder, profiled=False))
+        return found
 
 
 def _json_rows(data: Path) -> list[dict[str, Any]]:
@@ -45,7 +47,7 @@ def _json_rows(data: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def with_labels(folder: Path, data: Path | None, column: str | None) -> tuple[list[dict[str, Any]], list[Any]]:
+def with_labels(folder: Path, data: Path | None, column: str | None) -> tuple[Sequence[dict[str, Any]], Sequence[Any]]:
     """The rows of a file, and what its column of labels says of each; no labels without `column`."""
     if column is None:
         return read(folder, data), []
@@ -54,7 +56,7 @@ def with_labels(folder: Path, data: Path | None, column: str | None) -> tuple[li
     if data.suffix.lower() not in JSON:
         found: list[Any] = importlib.import_module("fairlead.serving.reference.data").labels_of(data, column)
         return read(folder, data), found
-    rows = read(folder, data)
+    rows = _json_rows(data)
     if not any(column in row for row in rows):
         raise errors.Invalid(f"--labels: no row of {data} has the field {column}", hint="Check the name.")
     return rows, [row.pop(column, None) for row in rows]

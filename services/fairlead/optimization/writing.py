@@ -69,7 +69,9 @@ def write(
         graph = pruning.narrower(graph, steps.prune)
     if steps.quantize:
         draft = write_folder(folder, manifest, graph, files=files)
-        graph = quantizing.to_int8(graph, _batches(draft, [*rows, *given][: quantizing.MOST_ROWS]))
+        graph = quantizing.to_int8(
+            graph, _batches(draft, [*rows[: quantizing.MOST_ROWS], *given][: quantizing.MOST_ROWS])
+        )
     try:
         return write_folder(folder, manifest, graph, files=files, golden_inputs=given)
     except errors.ModelFailed as cause:
