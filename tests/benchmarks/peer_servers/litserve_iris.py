@@ -1,11 +1,11 @@
 """The example iris as an API of LitServe, as its documentation writes one."""
 
-import argparse
 import os
 from typing import Any
 
 import joblib
 import litserve
+from litserve_start import start
 
 
 class Iris(litserve.LitAPI):
@@ -25,15 +25,4 @@ class Iris(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
-    server = litserve.LitServer(Iris(), accelerator="cpu", workers_per_device=1)
-    server.run(
-        host="127.0.0.1",
-        port=port,
-        num_api_servers=1,
-        generate_client_file=False,
-        log_level="warning",
-        access_log=False,
-    )
+    start(Iris())

@@ -1,10 +1,10 @@
 """A model of rows.py as an API of LitServe."""
 
-import argparse
 from typing import Any
 
 import litserve
 import rows
+from litserve_start import start
 
 
 class Rows(litserve.LitAPI):
@@ -22,15 +22,4 @@ class Rows(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
-    server = litserve.LitServer(Rows(), accelerator="cpu", workers_per_device=1)
-    server.run(
-        host="127.0.0.1",
-        port=port,
-        num_api_servers=1,
-        generate_client_file=False,
-        log_level="warning",
-        access_log=False,
-    )
+    start(Rows())
