@@ -50,7 +50,7 @@ values of its siblings, but Helm gives all charts the same map .Release, so each
 {{- $mirrored = append $mirrored $mirror.version -}}
 {{- end -}}
 {{- $header := dig "header" "" (.Values.sticky | default dict) -}}
-{{- if or (hasPrefix "x-envoy-" $header) (has $header (list "x-request-id" "x-client-request-id" "x-shadow-of" "x-keep-answer" "x-forwarded-prefix" "x-model-version" "x-routed-version")) -}}
+{{- if or (hasPrefix "x-envoy-" $header) (has $header (list "x-request-id" "x-client-request-id" "x-shadow-of" "x-keep-answer" "x-route-revision" "x-forwarded-prefix" "x-model-version" "x-routed-version")) -}}
 {{- fail (printf "%ssticky.header: the gateway sets %s itself, differently in each request; name a header that clients send, such as x-user-id" $at $header) -}}
 {{- end -}}
 {{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}

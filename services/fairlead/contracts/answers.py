@@ -20,6 +20,8 @@ KEEP_HEADER = "x-keep-answer"
 """Sent by the gateway only: `count` or `record`, on requests of a split that is being compared."""
 SHADOW_HEADER = "x-shadow-of"
 """Sent by the gateway only: marks a mirrored request, whose answer reaches no client."""
+REVISION_HEADER = "x-route-revision"
+"""Sent by the gateway, to a service and in its answer: the revision of the route that it followed, `iris.12`."""
 COUNT, RECORD = "count", "record"
 MAX_PROBLEMS, MAX_PROBLEM = 20, 200
 """How many different problems one process counts, and the characters of each."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
+from fairlead.contracts.answers import KEEP_HEADER, REVISION_HEADER, SHADOW_HEADER
 from fairlead.contracts.latency import GRID_MS as GRID_MS
 from fairlead.contracts.latency import check_boundary as check_boundary
 from fairlead.contracts.route import VersionRef
@@ -49,6 +49,7 @@ SET_BY_THE_GATEWAY = frozenset(
     {
         "x-request-id",
         "x-client-request-id",
+        REVISION_HEADER,
         SHADOW_HEADER,
         KEEP_HEADER,
         "x-forwarded-prefix",

@@ -38,6 +38,8 @@ class Recorded(Document):
     """The request's id, the same in every version that was asked."""
     trace: str = ""
     """The id of its trace, if it has one."""
+    revision: str = ""
+    """The revision of the route that the gateway followed, `iris.12`; empty without a gateway."""
     model: ModelName
     version: str
     protocol: str

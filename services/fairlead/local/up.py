@@ -18,6 +18,7 @@ from rich.text import Text
 
 from fairlead import errors, logs
 from fairlead.contracts.access import KEY_HEADER
+from fairlead.contracts.answers import REVISION_HEADER
 from fairlead.contracts.next_commands import next_release
 from fairlead.contracts.platform import Platform
 from fairlead.local import envoy, log_files, ports
@@ -237,7 +238,7 @@ class StartupReport:
                 f"the first prediction of {model} failed with status {reply.status}: {reply.body.decode()}"
             )
         url = f"{self._run.gateway.url}/models/{model}/predict"
-        version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
+        version, revision = reply.headers.get("x-model-version"), reply.headers.get(REVISION_HEADER)
         out = self._console
         out.print("\nfirst prediction, through the gateway:", highlight=False)
         key = f"-H '{KEY_HEADER}: KEY' " if self._run.gateway.auth else ""

@@ -29,12 +29,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row that both versions were asked. `name` is "golden row 1", or the place of a row of a file."""
+    """A row that both versions were asked. `name` is "golden row 1", or the place of a row of a file.
+
+    `revision` is that of the route by which the original was asked, if it is known.
+    """
 
     name: str
     row: Any
     original: Any
     candidate: Any
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def agreement_json(found: Compared) -> dict[str, Any]:
         "differ_most": [
             {
                 "name": one.asked.name,
+                **({"revision": one.asked.revision} if one.asked.revision else {}),
                 "field": one.field,
                 "by": one.by if math.isfinite(one.by) else None,
                 "agrees": one.agrees,
@@ -132,13 +133,14 @@ def of_answers(found: Compared, bounds: Bounds) -> list[Reason]:
 
 def told(one: Difference) -> str:
     """A row with both answers, in one sentence."""
-    row = shortened(one.asked.row)
+    of = f" of {one.asked.revision}" if one.asked.revision else ""
+    row = f"{one.asked.name}{of} {shortened(one.asked.row)}"
     if isinstance(one.asked.candidate, Failed):
         why = one.asked.candidate.why
-        return f"{one.asked.name} {row}: answered {shortened(one.asked.original)}, and now not at all: {why}"
+        return f"{row}: answered {shortened(one.asked.original)}, and now not at all: {why}"
     was, now = shortened(one.asked.original), shortened(one.asked.candidate)
     by = f" by {one.by:.3g}" if math.isfinite(one.by) else ""
-    return f"{one.asked.name} {row}: answered {was}, and now {now} ({one.field} differs{by})"
+    return f"{row}: answered {was}, and now {now} ({one.field} differs{by})"
 
 
 def shortened(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +19,15 @@ class Latency:
 
     p50_ms: float
     p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class OfRevision:
+    """The rows that were answered by one revision of the route, and how many of them are answered alike now."""
+
+    revision: str
+    rows: int
+    agreeing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,20 @@ class Result:
     compared: Compared
     original_latency: Latency
     candidate_latency: Latency
+
+    @property
+    def by_revision(self) -> Sequence[OfRevision]:
+        """The rows of each revision of the route that answered first, those that agree least before others.
+
+        None of a recording without revisions, and none if other answers than the recorded ones are compared.
+        """
+        rows, agreeing = Counter[str](), Counter[str]()
+        for one in self.compared.differences:
+            if one.asked.revision:
+                rows[one.asked.revision] += 1
+                agreeing[one.asked.revision] += one.agrees
+        found = [OfRevision(name, count, agreeing[name]) for name, count in rows.items()]
+        return sorted(found, key=lambda one: (one.agreeing / one.rows, -one.rows, one.revision))
 
     @property
     def reason(self) -> str:
@@ -65,6 +89,7 @@ class Result:
             "min_agreement": self.min_agreement,
             "agrees": not self.reason,
             "reason": self.reason,
+            "revisions": [asdict(one) for one in self.by_revision],
             "agreement": verdict.agreement_json(self.compared),
             "latency": {"original": _finite(self.original_latency), "candidate": _finite(self.candidate_latency)},
         }

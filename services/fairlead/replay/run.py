@@ -131,7 +131,7 @@ def _asked(
         earlier, later = (_each(replied.answer, len(rows), one.hidden) for replied in (before, after))
         for index, (row, was, now) in enumerate(zip(rows, earlier, later, strict=True)):
             name = f"{one.id} row {index + 1}" if len(rows) > 1 else one.id
-            asked.append(Asked(name, row, was, now))
+            asked.append(Asked(name, row, was, now, one.revision if original is None else ""))
         tell(number / len(chosen))
     said = [" or ".join(sorted(found)) for found in versions]
     return asked, times, (said[0], said[1])

@@ -70,20 +70,22 @@ class Rule:
     """Replaces the matched path before the request goes to the service; None keeps the path."""
     prefix: str | None = None
     """Sent as `x-forwarded-prefix`, so that a page can link to itself."""
+    predicts: bool = False
+    """Whether the service may be asked for a prediction here, which it may record."""
     detail: str = ""
     """The text of the 404 response, for `missing`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ModelPath:
-    """One of a model's paths: its name, its rewrite, and whether the split applies to it."""
+    """One of a model's paths: its name, its rewrite, and whether it is for predictions, which the split applies to."""
 
     name: str
     path: Path
     rewrite: str | None = None
     prefix: str | None = None
     method: str | None = None
-    uses_split: bool = False
+    predicts: bool = False
 
     def rule(
         self, name: str, action: RuleAction, ref: VersionRef | None = None, *, version_header: str | None = None
@@ -97,11 +99,12 @@ class _ModelPath:
             method=self.method,
             rewrite=self.rewrite,
             prefix=self.prefix,
+            predicts=self.predicts,
         )
 
 
 def _own_paths(base: str) -> Iterator[_ModelPath]:
-    yield _ModelPath("predict", Path(f"{base}/predict", PathMatch.OPTIONAL_SLASH), "/predict", uses_split=True)
+    yield _ModelPath("predict", Path(f"{base}/predict", PathMatch.OPTIONAL_SLASH), "/predict", predicts=True)
     yield _ModelPath("docs", Path(f"{base}/docs", PathMatch.BELOW), "/docs", base)
     yield _ModelPath("openapi", Path(f"{base}/openapi.json"), "/openapi.json", base)
     yield _ModelPath("golden", Path(f"{base}/golden"), "/golden", base, method="GET")
@@ -110,10 +113,10 @@ def _own_paths(base: str) -> Iterator[_ModelPath]:
 
 def _unpinned_paths(model: str) -> Iterator[_ModelPath]:
     yield from _own_paths(f"/models/{model}")
-    yield _ModelPath("v1-predict", Path(f"/v1/models/{model}:predict"), uses_split=True)
-    yield _ModelPath("v1-explain", Path(f"/v1/models/{model}:explain"), uses_split=True)
+    yield _ModelPath("v1-predict", Path(f"/v1/models/{model}:predict"), predicts=True)
+    yield _ModelPath("v1-explain", Path(f"/v1/models/{model}:explain"), predicts=True)
     yield _ModelPath("v1-metadata", Path(f"/v1/models/{model}"))
-    yield _ModelPath("v2-infer", Path(f"/v2/models/{model}/infer"), uses_split=True)
+    yield _ModelPath("v2-infer", Path(f"/v2/models/{model}/infer"), predicts=True)
     # Clients poll metadata and readiness. On the split every poll would count as a success of some version.
     yield _ModelPath("v2-metadata", Path(f"/v2/models/{model}", PathMatch.BELOW))
 
@@ -128,7 +131,7 @@ def rules(table: Table) -> Iterator[Rule]:
         below = Path(f"/v2/models/{model}/versions/{pin}", PathMatch.BELOW)
         # The service knows its version only by its plain name, without the identity.
         plain = None if pin == ref.version else f"/v2/models/{model}/versions/{ref.version}"
-        yield _ModelPath("v2", below, plain).rule(f"pin-path:{pin}", RuleAction.PIN, ref)
+        yield _ModelPath("v2", below, plain, predicts=True).rule(f"pin-path:{pin}", RuleAction.PIN, ref)
     for name, base in (("own", "/models"), ("v2", "/v2/models")):
         below = Path(f"{base}/{model}/versions", PathMatch.BELOW)
         yield Rule(f"no-version:{name}", below, RuleAction.MISSING, detail=unknown)
@@ -139,7 +142,7 @@ def rules(table: Table) -> Iterator[Rule]:
         yield replace(
             place.rule("no-version", RuleAction.MISSING, version_header=""), rewrite=None, prefix=None, detail=unknown
         )
-        if place.uses_split:
+        if place.predicts:
             if table.sticky is not None and table.candidate is not None:
                 yield replace(place.rule("split-sticky", RuleAction.SPLIT), sticky_header=table.sticky)
             yield place.rule("split", RuleAction.SPLIT)

@@ -176,13 +176,17 @@ def test_docs_come_from_stable_with_their_path_prefix(client: httpx.Client) -> N
 
 def test_predictions_carry_no_forged_or_internal_headers(client: httpx.Client) -> None:
     forged = {"x-shadow-of": "iris", "x-forwarded-prefix": "/evil", "x-envoy-upstream-rq-timeout-ms": "1"}
+    forged["x-route-revision"] = "iris.1"
     answer = client.post("/models/iris/predict", headers={**forged, "x-request-id": "mine"})
     seen = answer.json()["headers"]
     assert not {"x-shadow-of", "x-forwarded-prefix", "x-envoy-upstream-rq-timeout-ms", "x-envoy-retry-on"} & seen.keys()
     assert seen["x-client-request-id"] == "mine"
     assert seen["x-request-id"] == answer.headers["x-request-id"] != "mine"
     assert not [name for name in answer.headers if name.startswith("x-envoy-")]
-    assert answer.headers["x-route-revision"] == "iris.12"
+    # The service gets the revision too, for its recording, and never one of the client's.
+    assert answer.headers["x-route-revision"] == seen["x-route-revision"] == "iris.12"
+    docs = client.get("/models/iris/docs", headers=forged).json()["headers"]
+    assert "x-route-revision" not in docs
 
 
 def test_a_body_above_the_limit_is_413_and_a_smaller_one_arrives(client: httpx.Client) -> None:
@@ -240,6 +244,7 @@ def test_a_mirror_gets_marked_requests_and_its_failures_reach_no_client(
     copies = [seen for one in shadows for seen in one.seen]
     assert {seen.headers["x-request-id"] for seen in copies} == ids
     assert {seen.headers["x-shadow-of"] for seen in copies} == {"iris"}
+    assert all(seen.headers["x-route-revision"].startswith("iris.") for seen in copies)
     assert all("shadow" not in seen.headers["host"] for seen in copies)
 
 

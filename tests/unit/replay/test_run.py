@@ -104,6 +104,34 @@ def test_the_same_answers_agree(tmp_path: Path) -> None:
     assert found.candidate_latency.p50_ms > 0
 
 
+def test_a_row_that_differs_names_the_revision_that_served_it_and_each_revision_has_its_agreement(
+    tmp_path: Path,
+) -> None:
+    def other(row: Any) -> dict[str, Any]:
+        return total(row) | ({"kind": "b"} if row["x"] == 3.0 else {})
+
+    def served(number: int, **changes: Any) -> str:
+        return line(number, [{"x": float(number)}], [{"total": number + 1.0, "kind": "a"}], **changes)
+
+    source = written(
+        tmp_path,
+        *(served(number, revision=f"adder.{4 if number < 4 else 5}") for number in range(6)),
+        served(6),  # recorded before recordings had revisions
+    )
+    with service(other) as url, service(total) as now:
+        found = replayed(source, url)
+        against = replayed(source, url, now)
+    assert "request-3 of adder.4 " in found.reason
+    told = found.to_json()
+    assert told["revisions"] == [
+        {"revision": "adder.4", "rows": 4, "agreeing": 3},
+        {"revision": "adder.5", "rows": 2, "agreeing": 2},
+    ]
+    assert told["agreement"]["differ_most"][0]["revision"] == "adder.4"
+    # What is compared here was not served by that revision.
+    assert (against.to_json()["revisions"], "of adder" in against.reason) == ([], False)
+
+
 def test_other_answers_are_counted_row_by_row_and_the_worst_is_named(tmp_path: Path) -> None:
     def other(row: Any) -> dict[str, Any]:
         return total(row) | ({"kind": "b"} if row["x"] == 3.0 else {})

@@ -20,6 +20,7 @@ from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, 
 from fairlead.cli.output import say, shown_json
 from fairlead.contracts import json_text
 from fairlead.contracts.access import KEY_HEADER, sendable
+from fairlead.contracts.answers import REVISION_HEADER
 from fairlead.contracts.images import MEDIA_TYPES, kind_of
 from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
@@ -108,7 +109,7 @@ def command(
     if reply.status != http.client.OK:
         raise _failure(reply, asked)
     print(shown_json(reply.body.decode(errors="replace")))
-    revision = reply.headers.get("x-route-revision", "unknown")
+    revision = reply.headers.get(REVISION_HEADER, "unknown")
     say(f"answered by {model} {reply.headers.get('x-model-version')}, revision {revision}", to=sys.stderr)
 
 

@@ -22,6 +22,9 @@ from fairlead.cli.output import console, make_table, print_json, say
 from fairlead.cli.without_tls import refuse_tls
 from fairlead.contracts import json_text
 
+MOST_REVISIONS = 5
+"""Revisions of the route that are shown, those that agree least first."""
+
 if TYPE_CHECKING:
     from fairlead.replay.result import Latency, Result
 
@@ -125,6 +128,11 @@ def _rows(found: Result) -> Iterator[tuple[str, ...]]:
         yield "rows that agree", "", f"{one.agreement:.2%}", said
     if one.unanswered:
         yield "rows without an answer", str(one.unanswered), "", "not compared"
+    revisions = found.by_revision
+    for of in revisions[:MOST_REVISIONS]:
+        yield f"of {of.revision}", "", f"{of.agreeing / of.rows:.2%}", f"on {of.rows} rows"
+    if len(revisions) > MOST_REVISIONS:
+        yield f"of {len(revisions) - MOST_REVISIONS} others", "", "", "they agree more: --json has all"
     for name, was, now in _latencies(found.original_latency, found.candidate_latency):
         yield name, was, now, "one request after another" if name == "p50" else ""
 

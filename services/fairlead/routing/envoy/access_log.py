@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fairlead.contracts.answers import REVISION_HEADER
 from fairlead.routing.envoy.access import DECISION, decided
 from fairlead.routing.envoy.grpc import failed_calls
 from fairlead.routing.envoy.local_replies import status
@@ -53,7 +54,7 @@ def _logs(settings: Settings) -> Iterator[Json]:
             "method": "%REQ(:method)%",
             "path": "%PATH(NQ:ORIG_OR_PATH)%",  # a query may have a key in it, by mistake
             "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-            "revision": "%RESP(x-route-revision)%",
+            "revision": f"%RESP({REVISION_HEADER})%",
             "received_ms": "%REQUEST_DURATION%",
             "first_byte_ms": "%RESPONSE_DURATION%",
             **({"client": decided("client")} if guarded else {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
+from fairlead.contracts.answers import KEEP_HEADER, REVISION_HEADER, SHADOW_HEADER
 from fairlead.contracts.gateway import PASS_HEADER, ROUTED_HEADER
 from fairlead.routing.envoy.access import access_filters
 from fairlead.routing.envoy.access_log import access_logs, attempt_logs
@@ -115,7 +115,14 @@ def _request_ids(*, passes: bool) -> Json:
         # Only the gateway may set these.
         *(
             {"remove": header}
-            for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, ROUTED_HEADER, "x-forwarded-prefix")
+            for header in (
+                "x-request-id",
+                SHADOW_HEADER,
+                KEEP_HEADER,
+                REVISION_HEADER,
+                ROUTED_HEADER,
+                "x-forwarded-prefix",
+            )
         ),
         *(() if passes else ({"remove": PASS_HEADER},)),
     ]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
+from fairlead.contracts.answers import REVISION_HEADER
 from fairlead.contracts.route import LONGEST_WAIT_S, VersionRef
 from fairlead.routing.envoy.access import CREDENTIAL_HEADERS, known_clients, of_model, open_to_all
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
@@ -165,22 +166,27 @@ def table_routes(routed: Routed) -> Mapping[str, Sequence[Json]]:
 
     Equal parts of the rules are one shared object: a table has some fifty rules, which stay in memory with it.
     """
-    revision = [put("x-route-revision", routed.revision)]
+    revision = [put(REVISION_HEADER, routed.revision)]
     target = cache(lambda ref, sticky: split(routed, sticky) if ref is None else pin(routed.table, ref))
     found: dict[str, list[Json]] = {base: [] for base in bases(routed.table.model)}
     for rule in rules(routed.table):
         base = next(base for base in found if rule.path.text.startswith(base))
-        found[base].append({**_route(routed, rule, target), "response_headers_to_add": revision})
+        found[base].append({**_route(routed, rule, target, revision), "response_headers_to_add": revision})
     return found
 
 
-def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None, str | None], Json]) -> Json:
+def _route(
+    routed: Routed, rule: Rule, target: Callable[[VersionRef | None, str | None], Json], revision: list[Json]
+) -> Json:
     name = f"{routed.route}:{rule.name}"
     if rule.action is RuleAction.MISSING:
         return _problem(name, _match(rule), 404, rule.detail)
     rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
-    added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
-    added += answer_record_headers(routed.table) if rule.action is RuleAction.SPLIT else []
+    added = revision if rule.predicts else []  # the service records it
+    if rule.prefix:
+        added = [*added, put("x-forwarded-prefix", rule.prefix)]
+    if rule.action is RuleAction.SPLIT:
+        added = [*added, *answer_record_headers(routed.table)]
     headers = {"request_headers_to_add": added} if added else {}
     route: Json = {
         "name": name,
@@ -245,6 +251,6 @@ def _cors(origins: Sequence[str], routed: Sequence[Routed], *, guarded: bool) ->
         ],
         allow_methods="GET, POST, PUT, DELETE, OPTIONS",
         allow_headers=", ".join(sorted(sent)),
-        expose_headers="retry-after, x-model-name, x-model-version, x-request-id, x-route-revision",
+        expose_headers=f"retry-after, x-model-name, x-model-version, x-request-id, {REVISION_HEADER}",
         max_age="600",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fairlead.contracts.answers import REVISION_HEADER
 from fairlead.routing.envoy.clusters import one_endpoint
 from fairlead.routing.envoy.proto import Json, extension, seconds, typed
 from fairlead.routing.snapshot import Endpoint, Tracing
@@ -29,7 +30,7 @@ _TAGS = {
     "http.url": "%REQ(:authority)%%PATH(NQ:ORIG_OR_PATH)%",  # Envoy's own has the query, which may have a key in it
     "fairlead.route": "%ROUTE_NAME%",
     "fairlead.model": "%RESP(x-model-name)%",
-    "fairlead.revision": "%RESP(x-route-revision)%",
+    "fairlead.revision": f"%RESP({REVISION_HEADER})%",
     "fairlead.attempt": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "fairlead.details": "%RESPONSE_CODE_DETAILS%",
 }

@@ -97,7 +97,7 @@ class Calls:
         if recorder is None or ticket is None or not recorder.takes(request_id):
             return
         answers = ticket.future.result() if call.status == 200 else None
-        recorder.add(Answered(request_id, b"", PROTOCOL, False, call.status, seconds, call.rows, answers), ticket)
+        recorder.add(Answered(request_id, b"", b"", PROTOCOL, False, call.status, seconds, call.rows, answers), ticket)
 
     def _tell(self, timer: Call, error: Exception, problem: problems.Problem) -> None:
         if timer.protocol == PROTOCOL:

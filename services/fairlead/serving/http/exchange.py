@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from fairlead import errors
-from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
+from fairlead.contracts.answers import KEEP_HEADER, REVISION_HEADER, SHADOW_HEADER
 from fairlead.serving import problems
 from fairlead.serving.inference import lifecycle
 from fairlead.serving.inference.batch import Ticket
@@ -33,7 +33,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "fairlead.exchange"
-KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
+KEEP, SHADOW, REVISION = KEEP_HEADER.encode(), SHADOW_HEADER.encode(), REVISION_HEADER.encode()
 CLIENT_CLOSED_REQUEST = 499
 CACHE_HIT = (b"fairlead-cache", b"hit")
 """The header of a response whose answers come from the response cache."""
@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 # 1 to 128 visible ASCII characters: anything else that a client sends could break a log line or a header.
 _valid_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
+_valid_revision = re.compile(rb"[a-z0-9-]{1,40}\.[0-9]{1,19}").fullmatch
 _trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").match
 
 
@@ -359,9 +360,11 @@ class RecordedRequestTimer(RequestTimer):
         if ticket is None:
             return
         trace = _trace_id(exchange.headers.get(traces.HEADER, b""))
+        revision = exchange.headers.get(REVISION, b"")
         answered = Answered(
             exchange.request_id,
             trace[1] if trace else b"",
+            revision if _valid_revision(revision) else b"",
             self._protocol,
             SHADOW in exchange.headers,
             status,

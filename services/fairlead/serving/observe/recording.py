@@ -64,10 +64,11 @@ class Served(Protocol):
 
 
 class Answered(NamedTuple):
-    """A request that has ended. `answers` is None unless it was answered."""
+    """A request that has ended. `answers` is None unless it was answered. What it has no id of is empty."""
 
     request_id: bytes
     trace_id: bytes
+    revision: bytes
     protocol: str
     mirrored: bool
     status: int
@@ -177,6 +178,7 @@ class Recorder:
             "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
             "id": answered.request_id.decode(),
             "trace": answered.trace_id.decode(),
+            "revision": answered.revision.decode(),
             **self._common,
             "protocol": answered.protocol,
             "mirrored": answered.mirrored,

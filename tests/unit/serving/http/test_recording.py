@@ -103,7 +103,7 @@ def test_a_request_is_recorded_as_its_validated_rows_and_answers_in_every_protoc
 
 
 def test_the_fast_path_records_the_same_as_the_other_one(tmp_path: Path) -> None:
-    headers = {"x-request-id": ID, "traceparent": f"00-{'a1' * 16}-{'b2' * 8}-00"}
+    headers = {"x-request-id": ID, "traceparent": f"00-{'a1' * 16}-{'b2' * 8}-00", "x-route-revision": "adder.3"}
 
     async def fast(app: App) -> None:
         await ask_fast_path(app, PREDICT, b'{"x": 2}', headers)
@@ -112,7 +112,21 @@ def test_the_fast_path_records_the_same_as_the_other_one(tmp_path: Path) -> None
     [other] = recorded(tmp_path / "slow", post(PREDICT, {"x": 2}, headers))
     same = {"time", "ms"}
     assert one.model_dump(exclude=same) == other.model_dump(exclude=same)
-    assert one.trace == "a1" * 16
+    assert (one.trace, one.revision) == ("a1" * 16, "adder.3")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"x-route-revision": "iris.12"}, "iris.12"),
+        ({}, ""),  # no gateway
+        ({"x-route-revision": "<b>iris</b>"}, ""),  # one that asks the service itself may send anything
+        ({"x-route-revision": f"iris.{'9' * 60}"}, ""),
+    ],
+)
+def test_the_revision_that_the_gateway_followed_is_recorded(tmp_path: Path, given: dict[str, str], kept: str) -> None:
+    [one] = recorded(tmp_path, post(PREDICT, {"x": 2}, given))
+    assert one.revision == kept
 
 
 def test_a_tensor_in_binary_form_is_recorded_as_its_numbers(tmp_path: Path) -> None:

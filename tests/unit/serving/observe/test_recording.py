@@ -83,7 +83,7 @@ def recorder(ring: Ring, memory: Memory = SMALL, **settings: Any) -> Recorder:
 
 
 def answered(name: str = "Bob") -> Answered:
-    return Answered(b"id", b"", "predict", False, 200, 0.001, [Row(name=name)], [])
+    return Answered(b"id", b"", b"", "predict", False, 200, 0.001, [Row(name=name)], [])
 
 
 def until(condition: Callable[[], bool]) -> None:
