@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fairlead.contracts import drift_telemetry
+from fairlead.contracts import control_telemetry, drift_telemetry
 from monitoring.alert import MODEL_NAME, VERSION, Alert
 from monitoring.drift_recording import ANSWERS, SLICE, DriftRecords
 from monitoring.promql import IDENTITY, largest, rate, series, total
-from monitoring.recording import Records
+from monitoring.recording import MODEL, Records
 
 _WAIT = "30m"
 _INPUTS, _ANSWERS = f'feature!~"{ANSWERS}"', f'feature=~"{ANSWERS}"'
@@ -80,10 +80,10 @@ def of_drift(records: Records) -> Iterator[Alert]:
     yield Alert(
         "FairleadCandidateInputsDiffer",
         "ticket",
-        _WAIT,
-        f"{_WHO}: the candidate gets other inputs than stable: "
-        f"{_features(drift.candidate_psi, settings.input_floor, _INPUTS)}",
-        _versions(_drifted(records, drift.candidate_psi, drift.candidate_critical, settings.input_floor, _INPUTS)),
+        "2m",
+        f"{MODEL_NAME}: the candidate gets other inputs than stable: `fairlead status` says which",
+        # Only the control plane knows whether users stick to a version: few of them differ without any fault.
+        f"{largest(series(control_telemetry.CONTROL_CONDITION, condition='InputsDiffer'), *MODEL)} == 1",
     )
 
 

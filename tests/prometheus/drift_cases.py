@@ -69,6 +69,11 @@ def arms(candidate: Mapping[str, float], edges: str = "e") -> Inputs:
     }
 
 
+def inputs(reason: str, differ: int) -> Inputs:
+    """What the control plane says of the rows of candidate and stable."""
+    return gauge(control_telemetry.CONTROL_CONDITION, differ, condition="InputsDiffer", reason=reason, **IRIS)
+
+
 def vectors(a_minute: float, wave: float, reference: float = 0.5) -> Inputs:
     """Vectors whose waves are all as high, in two directions."""
     where = {**VERSION, "feature": "embedding"}
@@ -226,18 +231,19 @@ CASES = (
     ),
     Case(
         "FairleadCandidateInputsDiffer",
-        arms(SHIFTED),
-        arms(NULL),
-        95,
-        "iris 1.1.0: the candidate gets other inputs than stable: length 0.61",
-        {**IRIS, "version": "1.1.0"},
+        {**arms(SHIFTED), **inputs("InputsDiffer", 1)},
+        # Users stick to a version, and few of them explain what requests show.
+        {**arms(SHIFTED), **inputs("NotCompared", 0)},
+        10,
+        "iris: the candidate gets other inputs than stable: `fairlead status` says which",
+        IRIS,
     ),
     Case(
         "FairleadCandidateInputsDiffer",
-        arms(SHIFTED),
-        arms(SHIFTED, edges="other"),  # bins of other edges cannot be compared
-        95,
-        "iris 1.1.0: the candidate gets other inputs than stable: length 0.61",
-        {**IRIS, "version": "1.1.0"},
+        {**arms(NULL), **inputs("InputsDiffer", 1)},
+        {**arms(NULL), **inputs("InputsAlike", 0)},
+        10,
+        "iris: the candidate gets other inputs than stable: `fairlead status` says which",
+        IRIS,
     ),
 )

@@ -1,8 +1,9 @@
 """What is said when a candidate gets other rows than stable. Pure.
 
 Requests are assigned at random, so the rows of both are alike whatever the candidate is. Rows that differ by the limits
-of the alert `FairleadCandidateInputsDiffer` (`contracts.drift_limits`) are a fault on the way to the versions. Where a
-header is sticky it is users who are assigned, and how many there are is not known: then the limits are those of few.
+of the alerts of drift (`contracts.drift_limits`) are a fault on the way to the versions. Where a header is sticky it is
+users who are assigned, and how many there are is not known: then the limits are those of few. The alert
+`FairleadCandidateInputsDiffer` reads the condition that is made here.
 """
 
 from __future__ import annotations
