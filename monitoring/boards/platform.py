@@ -5,10 +5,13 @@ from __future__ import annotations
 from fairlead.contracts import control_telemetry
 from fairlead.contracts import gateway_telemetry as gateway
 from monitoring.boards.choices import NAMESPACE, STEP, quantile, variables
-from monitoring.looks import red_from, words
+from monitoring.looks import PERCENT, column, columns, red_from, words
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import largest, of_gauge, rate, series, total
 from monitoring.recording import MODEL, Records
+from monitoring.settings import Settings
+
+CLIENT = ("namespace", "client", "period")
 
 
 def board(records: Records) -> Dashboard:
@@ -188,6 +191,7 @@ def board(records: Records) -> Dashboard:
                     ),
                 ),
             ),
+            _clients(records.settings),
             Row(
                 "Scrapes",
                 (
@@ -200,6 +204,36 @@ def board(records: Records) -> Dashboard:
                         defaults=words(down="red", up="green"),
                     ),
                 ),
+            ),
+        ),
+    )
+
+
+def _clients(settings: Settings) -> Row:
+    """What clients have used of their quotas."""
+    used, quota = (
+        largest(series(metric, **NAMESPACE), *CLIENT)
+        for metric in (control_telemetry.CONTROL_CLIENT_USED, control_telemetry.CONTROL_CLIENT_QUOTA)
+    )
+    return Row(
+        "Clients",
+        (
+            Panel(
+                "Quotas",
+                "What each client has used in this day or month. Empty: no client has a quota.",
+                (Query(used, "used"), Query(quota, "quota"), Query(f"{used} / {quota}", "share")),
+                kind="table",
+                width=12,
+                transformations=columns({"Value #A": "used", "Value #B": "quota", "Value #C": "share"}),
+                overrides=(column("share", PERCENT, 1),),
+            ),
+            Panel(
+                "Used of the quota",
+                f"Above {settings.quota_share:.0%} is an alert. At 100% the client gets 429 until the period ends.",
+                (Query(f"{used} / {quota}", "{{namespace}} {{client}}, {{period}}"),),
+                PERCENT,
+                width=12,
+                defaults=red_from(settings.quota_share),
             ),
         ),
     )

@@ -1,5 +1,7 @@
 """Stands in for kube-state-metrics, KEDA and the DCGM exporter beside a real platform: their series, of its versions.
 
+And for a control plane whose clients have quotas: where they have, every request needs a key, and these send none.
+
 No cluster and no GPU is there. Names and labels are those of the telemetry contract, numbers are made up. What an
 autoscaler reads can be the real load, and then it wants what the autoscaler of Kubernetes would want of it.
 """
@@ -57,7 +59,15 @@ class Outside:
     def page(self) -> str:
         """The page."""
         found = [line for one in self.wanted for line in self._of_version(one)]
-        return "".join([*found, *(line for at, one in enumerate(self.pods) for line in self._of_pod(one, at))])
+        found += [line for at, one in enumerate(self.pods) for line in self._of_pod(one, at)]
+        return "".join([*found, *(self._of_clients() if self.began else ())])
+
+    def _of_clients(self) -> Iterator[str]:
+        used = min(700, 400 + int(time.time() - self.began))
+        for period, of, quota in (("day", used, 1000), ("month", 9000 + used, 20_000)):
+            where = {"namespace": "default", "client": "shop", "period": period}
+            yield _line(control_telemetry.CONTROL_CLIENT_USED, of, where)
+            yield _line(control_telemetry.CONTROL_CLIENT_QUOTA, quota, where)
 
     def _of_version(self, version: dict[str, str]) -> Iterator[str]:
         place = version["namespace"]
@@ -109,7 +119,7 @@ class Outside:
 
 
 def _line(metric: Metric, value: float, labels: dict[str, str]) -> str:
-    assert labels.keys() <= set(metric.labels), labels.keys() - set(metric.labels)
+    assert labels.keys() <= {*metric.labels, "namespace"}, labels.keys() - set(metric.labels)
     inner = ",".join(f'{name}="{text}"' for name, text in labels.items())
     return f"{metric.name}{{{inner}}} {value:g}\n"
 
