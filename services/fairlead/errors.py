@@ -10,6 +10,7 @@
     + Unavailable           this process or a dependency cannot answer now; the caller may retry later
     |  - NotReady           still loading, warming up or draining
     |     - LoadFailed      the model cannot be loaded, and is not loaded again
+    |     - Draining        asked to stop, and finishing its requests
     |  - Overloaded         the queue is full; says after how many seconds to retry
     |  - SpillRefused       another version's request, while such ones have used up the time that they may take
     |  - DeadlineExceeded   the caller's deadline passed before the work began
@@ -94,6 +95,10 @@ class NotReady(Unavailable):
 
 class LoadFailed(NotReady):
     """Loading has failed for good: this process does not try again."""
+
+
+class Draining(NotReady):
+    """This process was asked to stop and is finishing its requests: it never gets ready again."""
 
 
 class Overloaded(Unavailable):

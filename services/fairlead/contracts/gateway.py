@@ -22,6 +22,10 @@ from fairlead.errors import Invalid
 
 READY_PATH = "/readyz"
 """The readiness path of a model service, polled by the kubelet and by gateways that resolve the service by name."""
+LEAVING_HEADER = "x-envoy-immediate-health-check-fail"
+"""Sent by a service that drains, with its readiness. A gateway then does not count it as an instance that was lost: it
+would ask all instances again, also those that leave, once more than half are not ready. Envoy's own name, "excluded
+endpoints" in its documentation of load balancing."""
 SERVICE_HEADER = "x-service-name"
 """On requests to READY_PATH: the name under which the caller resolved the service. A service that knows its own name
 answers 421 to another name, because addresses are reused by later pods and the same version may serve in two

@@ -16,7 +16,7 @@ from pydantic import Field as Described
 from starlette.exceptions import HTTPException
 
 from fairlead import errors
-from fairlead.contracts.gateway import SPILL_REFUSED_HEADER
+from fairlead.contracts.gateway import LEAVING_HEADER, SPILL_REFUSED_HEADER
 from fairlead.contracts.instance import LOAD_FAILED
 from fairlead.serving.inference.process.messages import RaisedThere
 
@@ -254,6 +254,8 @@ def _of_ours(error: errors.FairleadError) -> Problem:
             headers += ((SPILL_REFUSED_HEADER.encode(), b"1"),)
     elif isinstance(error, errors.NotReady):
         headers = ((b"retry-after", b"1"),)
+        if isinstance(error, errors.Draining):
+            headers += ((LEAVING_HEADER.encode(), b"true"),)
     return Problem(status, kind, detail, details, headers)
 
 

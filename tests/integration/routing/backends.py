@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import responses
 
-from fairlead.contracts.gateway import SERVICE_HEADER
+from fairlead.contracts.gateway import LEAVING_HEADER, SERVICE_HEADER
 from fairlead.routing.snapshot import Endpoint
 from support.event_loop_thread import Loop, running_loop
 
@@ -38,6 +38,8 @@ class Backend:
     """The status of readiness checks; None does not answer. Checks are recorded in `checks`, not in `seen`."""
     seen: list[Seen] = field(default_factory=list)
     checks: list[Seen] = field(default_factory=list)
+    drains: bool = False
+    """Whether its readiness says so, as that of a service does."""
     server: asyncio.Server | None = None
     context: ssl.SSLContext | None = None
     """With it, it answers with TLS only."""
@@ -63,12 +65,14 @@ class Backend:
                     status = self.status
                     await asyncio.sleep(self.delay_s)
                 body = json.dumps({"version": self.version, "path": request.path, "headers": request.headers}).encode()
+                leaving = (f"{LEAVING_HEADER}: true",) if self.drains and SERVICE_HEADER in request.headers else ()
                 head = (
                     f"HTTP/1.1 {status} {responses[status]}",
                     f"content-length: {len(body)}",
                     "content-type: application/json",
                     "x-envoy-secret: 1",
                     f"x-model-version: {self.version}",
+                    *leaving,
                 )
                 writer.write("\r\n".join((*head, "", "")).encode() + body)
                 await writer.drain()

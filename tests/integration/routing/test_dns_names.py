@@ -125,6 +125,31 @@ def test_a_draining_instance_gets_no_request_after_the_next_check_even_when_dns_
     assert seen_by(staying) > 200
 
 
+def test_instances_that_drain_get_no_request_also_when_they_are_the_most_of_them(named: Named) -> None:
+    """Before, the gateway asked all again, because more than half were lost: after a scale-down, closed ports."""
+    *going, staying = [*named.running[V1], named.backends.start(V1.version, port=named.port, host="127.0.3.3")]
+    named.names.known[HOST[V1]] = tuple(one.host for one in (*going, staying))
+    with serving(named.edge, iris(1, 0)), under_load(named.edge) as said:
+        until(lambda: seen_by(staying) > 0)
+        for one in going:
+            one.ready, one.drains = 503, True
+        until(lambda: all(_is_left_alone(one) for one in going))
+        for one in going:
+            named.backends.kill(one)
+        before = said.total()
+        until(lambda: said.total() > before + 200)
+    assert said.keys() == {V1.version}
+
+
+def test_instances_that_drain_still_get_requests_when_there_are_no_others(named: Named) -> None:
+    with serving(named.edge, iris(1, 0)):
+        checked = [len(one.checks) for one in named.running[V1]]
+        for one in named.running[V1]:
+            one.ready, one.drains = 503, True
+        until(lambda: all(len(one.checks) >= count + 6 for one, count in zip(named.running[V1], checked, strict=True)))
+        assert named.answers(50) == {V1.version: 50}
+
+
 def _is_left_alone(one: Backend, for_s: float = 0.5) -> bool:
     before = len(one.seen)
     threading.Event().wait(for_s)

@@ -47,9 +47,9 @@ class Lifecycle:
         self._check_others("loading", "failed")
 
     def check_ready(self) -> None:
-        """Raise NotReady unless the service is ready for new traffic; LoadFailed if it never will be."""
+        """Raise NotReady unless the service is ready for new traffic; LoadFailed or Draining if it never will be."""
         if self.draining:
-            raise errors.NotReady("this process is draining: it was asked to stop and is finishing its requests")
+            raise errors.Draining("this process is draining: it was asked to stop and is finishing its requests")
         if self.phase != "ready":
             raise self._not_ready(self.reason)
         self._check_others("loading", "warming", "hanging", "failed", "draining")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.contracts.gateway import SERVICE_HEADER
+from fairlead.contracts.gateway import LEAVING_HEADER, SERVICE_HEADER
 from fairlead.serving.app import build_app
 from fairlead.serving.http.exchange import Envelope
 from fairlead.serving.observe.problem_counts import ProblemCounts
@@ -257,6 +257,19 @@ def test_a_draining_service_answers_and_sends_connection_close() -> None:
             answer = await ask(app, "POST", "/predict", b'{"x": 1}')
             assert (ready.status, answer.status) == (503, 200)
             assert ready.headers["connection"] == answer.headers["connection"] == "close"
+
+    run(check())
+
+
+def test_a_draining_service_tells_gateways_that_it_leaves_and_one_that_loads_does_not() -> None:
+    async def check() -> None:
+        async with running() as app:
+            app.state.enter("loading", "the model is loaded again")
+            loading = await ask(app, "GET", "/readyz")
+            app.state.drain()
+            draining = await ask(app, "GET", "/readyz")
+            assert (loading.status, draining.status) == (503, 503)
+            assert (LEAVING_HEADER in loading.headers, draining.headers[LEAVING_HEADER]) == (False, "true")
 
     run(check())
 
