@@ -21,6 +21,11 @@ def read(folder: Path, data: Path | None) -> Sequence[dict[str, Any]]:
         return []
     if data.suffix.lower() in JSON:
         return _json_rows(data)
+    return _of_table(folder, data, None)[0]
+
+
+def _of_table(folder: Path, data: Path, column: str | None) -> tuple[Sequence[dict[str, Any]], Sequence[Any]]:
+    """The rows of a table or a folder of photos, and the labels of one of its columns."""
     reading, folders = (
         importlib.import_module(f"fairlead.serving.{name}") for name in ("reference.data", "formats.folder")
     )
@@ -29,22 +34,41 @@ def read(folder: Path, data: Path | None) -> Sequence[dict[str, Any]]:
         redirect_stdout(cast(TextIO, printed)),
         redirect_stderr(cast(TextIO, printed)),
     ):
-        found: Sequence[dict[str, Any]] = reading.rows_of(data, folders.load_folder(folder, profiled=False))
-        return found
+        model = folders.load_folder(folder, profiled=False)
+        return reading.rows_of(data, model), reading.labels_of(data, column, model) if column else []
 
 
 def _json_rows(data: Path) -> list[dict[str, Any]]:
     try:
         written = data.read_text(encoding="utf-8")
-        found = json.loads(written) if data.suffix.lower() == ".json" else [*map(json.loads, written.splitlines())]
     except FileNotFoundError:
         raise errors.NotFound(f"--data: there is no file {data}", hint="Check the path.") from None
     except (OSError, ValueError) as cause:
-        raise errors.Invalid(f"--data: {data} cannot be read as JSON: {cause}") from cause
+        raise errors.Invalid(f"--data: {data} cannot be read as text: {cause}", hint="Give JSON in UTF-8.") from cause
+    if data.suffix.lower() == ".json":
+        found = _json(written, f"{data}")
+    else:
+        # Not splitlines: it also splits at U+2028 and U+0085, which JSON text may contain.
+        lines = enumerate(written.split("\n"), 1)
+        found = [_json(line, f"{data}:{number}") for number, line in lines if line.strip()]
     rows = found if isinstance(found, list) else [found]
     if not rows or not all(isinstance(one, dict) for one in rows):
         raise errors.Invalid(f"--data: {data} has no rows", hint="Give a list of JSON objects, as clients send them.")
     return rows
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_value)
+    except ValueError as cause:
+        raise errors.Invalid(
+            f"--data: {where} cannot be read as JSON: {cause}",
+            hint="A .jsonl file has one JSON object on each line, a .json file a list of them.",
+        ) from cause
+
+
+def _no_value(constant: str) -> Any:
+    raise ValueError(f"{constant} is no value of JSON")
 
 
 def with_labels(folder: Path, data: Path | None, column: str | None) -> tuple[Sequence[dict[str, Any]], Sequence[Any]]:
@@ -54,8 +78,7 @@ def with_labels(folder: Path, data: Path | None, column: str | None) -> tuple[Se
     if data is None:
         raise errors.Invalid("--labels names a column of a file, and there is none", hint="Name the file: --data FILE.")
     if data.suffix.lower() not in JSON:
-        found: list[Any] = importlib.import_module("fairlead.serving.reference.data").labels_of(data, column)
-        return read(folder, data), found
+        return _of_table(folder, data, column)
     rows = _json_rows(data)
     if not any(column in row for row in rows):
         raise errors.Invalid(f"--labels: no row of {data} has the field {column}", hint="Check the name.")

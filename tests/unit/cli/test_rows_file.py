@@ -1,4 +1,4 @@
-"""The rows that `fairlead calibrate` and `fairlead optimize` read from a folder of photos."""
+"""The rows that `fairlead calibrate` and `fairlead optimize` read from a file or a folder of photos."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def test_calibrate_reads_the_photos_that_it_sends_and_no_others(photos: Photos, 
     asked = run.Asked(10.0, rows=photos, rows_per_request=size)
     service: Any = None  # it is asked for golden rows where there are no others
     assert len(run._bodies(asked, service)) == run.MOST_BODIES
+
+
+def test_a_line_of_json_may_have_any_letter_and_empty_lines_are_no_rows(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"text": "a\u2028b"}\n\n{"text": "c"}\n', encoding="utf-8")
+    assert rows_file.read(tmp_path, data) == [{"text": "a\u2028b"}, {"text": "c"}]
+
+
+@pytest.mark.parametrize(("text", "said"), [('{"x": 1}\n{"x": NaN}\n', "rows.jsonl:2 .*NaN"), ("{\n", "rows.jsonl:1 ")])
+def test_a_line_that_is_no_json_is_named(tmp_path: Path, text: str, said: str) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(text)
+    with pytest.raises(errors.Invalid, match=said):
+        rows_file.read(tmp_path, data)

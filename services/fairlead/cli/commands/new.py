@@ -69,7 +69,7 @@ def command(
     for problem in written.left_out:
         say(f"not served: {problem.message}. {problem.hint or ''}".rstrip())
     if written.skipped:
-        say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
+        say(f"{written.skipped} rows of {data} are not among them: they are invalid, or the model does not answer them")
     if data is not None:
         say(_profile(folder, data))
     findings, printed = run_checks(str(folder), folder)

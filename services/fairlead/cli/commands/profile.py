@@ -174,7 +174,7 @@ def _build(
         else:
             rows = reading.rows_of(data, model)
         photos = rows if isinstance(rows, reading.Photos) else None
-        truth = reading.labels_of(data, labels) if labels else ()
+        truth = reading.labels_of(data, labels, model) if labels else ()
         task = progress.add_task("asking the model", total=len(rows))
         built = building.build(
             model,

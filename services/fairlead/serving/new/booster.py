@@ -54,7 +54,7 @@ def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None
 
 def _sampled(inputs: Sequence[Tensor], data: Path) -> tuple[list[dict[str, Any]], Sequence[Tensor]]:
     """Rows of the sample, and the inputs with what it shows of their columns."""
-    frame = sample.read(data, [one.in_table for one in inputs if one.datatype == "BYTES"])
+    frame = sample.read(data, {one.in_table: one.choices for one in inputs if one.datatype == "BYTES"})
     if len(inputs[0].shape) > 1:
         found = sample.of(data, frame, None, inputs[0].shape[1])
         columns = [{"name": name, "datatype": inputs[0].datatype} for name in found.frame.columns]

@@ -133,7 +133,7 @@ def _sample(estimator: Any, data: Path) -> sample.Sample:
     if names is None and structure.takes_texts(estimator):
         count = 1
     known = structure.facts(estimator, count or 0)
-    frame = sample.read(data, [names[place] for place, fact in known.items() if fact.is_text] if names else ())
+    frame = sample.read(data, {names[place]: fact.values for place, fact in known.items() if fact.is_text and names})
     if names is not None:
         names = tuple(inputs.needed(estimator, names))
     return sample.of(data, frame, names, count)

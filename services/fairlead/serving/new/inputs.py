@@ -8,7 +8,10 @@ value that its encoder does not know.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, get_args
+
+import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.columns import ColumnType, problem
@@ -28,6 +31,7 @@ _BY_HAND = (
     "fields than the columns, write a model.py "
     "with a fairlead.Model (docs/model-folder.md#writing-one)."
 )
+_UNFITTED = "Fit the estimator, and write the file after that."
 _UNUSUAL = frozenset(get_args(ColumnType)) - {"int64", "float64", "bool", "str", "category"}
 
 
@@ -84,6 +88,8 @@ def _input(name: str, column: str, facts: Facts, values: Any, *, is_named: bool)
 
 
 def _datatype(column: str, facts: Facts, choices: Sequence[Any], values: Any) -> str:
+    if any(isinstance(value, date | np.datetime64) for value in choices):
+        raise _has_dates(column, "column of dates")
     if facts.is_text or any(isinstance(value, str) for value in choices):
         return "BYTES"
     seen = "" if values is None else _of_values(column, values)
@@ -97,16 +103,20 @@ def _of_values(column: str, values: Any) -> str:
     """The datatype of a column of the sample. Raises Invalid if there is none."""
     kind = values.dtype.kind
     if kind in "mM":
-        raise errors.Invalid(
-            f"column {column} is a {values.dtype}, which no datatype stands for",
-            hint="Write a model.py with `predict_frame`, which takes dates: docs/model-folder.md#pandas.",
-        )
+        raise _has_dates(column, str(values.dtype))
     present = values.dropna()
     if kind == "O" and len(present) and all(isinstance(value, bool) for value in present):
         kind = "b"
     if str(values.dtype).lower() == "float32":
         return "FP32"
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(kind, "BYTES")
+
+
+def _has_dates(column: str, what: str) -> errors.Invalid:
+    return errors.Invalid(
+        f"column {column} is a {what}, which no datatype stands for",
+        hint="Write a model.py with `predict_frame`, which takes dates: docs/model-folder.md#pandas.",
+    )
 
 
 def _is_category(values: Any) -> bool:
@@ -137,7 +147,21 @@ def _base_row(
             pass
         else:
             return row
-    raise errors.Invalid(f"the estimator answers no row: {failure.message if failure else ''}", hint=_BY_HAND)
+    why = failure.message if failure else ""
+    raise errors.Invalid(f"the estimator answers no row: {why}", hint=_hint(why, inputs, sample))
+
+
+def _hint(why: str, inputs: Sequence[Input], sample: Sample | None) -> str:
+    """What to do about an estimator that answers no row."""
+    if "NotFittedError" in why:
+        return _UNFITTED
+    if sample is None:
+        return _BY_HAND
+    read = ", ".join(f"{one.get('column', one['name'])} as {one['datatype']}" for one in inputs)
+    return (
+        f"Its columns were read as these types: {read}. If one is wrong, give a Parquet file, which keeps the types of "
+        "columns. Else write a model.py with a fairlead.Model (docs/model-folder.md#writing-one)."
+    )
 
 
 def _value(one: Mapping[str, Any], facts: Mapping[str, Facts]) -> Any:

@@ -57,7 +57,7 @@ def _one_list(one: Tensor, data: Path) -> Sampled:
 
 def _columns(inputs: Sequence[Tensor], data: Path) -> Sampled:
     """Each input is the column of its name."""
-    frame = sample.read(data, [one.name for one in inputs if one.datatype == "BYTES"])
+    frame = sample.read(data, {one.name: one.choices for one in inputs if one.datatype == "BYTES"})
     found = sample.of(data, frame, [one.name for one in inputs], None, "the model has as an input")
     rows = found.rows([{"name": one.name, "datatype": _kind(one)} for one in inputs])
     lists = {one.name for one in inputs if len(one.shape) > 1}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fairlead import errors
@@ -47,7 +48,8 @@ class Sample:
         if not len(values):
             return f"always missing in {self.file}"
         if values.dtype.kind in "iuf" and values.dtype.name != "category":
-            return f"from {values.min():g} to {values.max():g} in {self.file}"
+            finite = values[abs(values) < float("inf")]
+            return f"from {finite.min():g} to {finite.max():g} in {self.file}" if len(finite) else ""
         return f"{values.nunique()} different in {self.file}"
 
 
@@ -65,32 +67,41 @@ def as_json(value: Any, datatype: str) -> Any:
     return float(value)
 
 
-def read(file: Path, texts: Iterable[str] = ()) -> Any:
+def read(file: Path, texts: Mapping[str, Collection[Any]] = MappingProxyType({})) -> Any:
     """The file as a DataFrame. Columns of `texts` stay texts: a CSV file does not say that "00123" is one.
+
+    In a CSV file words such as NA and None are missing values, unless the column is known to have them as values:
+    `texts` has the known values of each column, if there are any.
 
     Raises NotFound or Invalid for a file that is none, and Unavailable without the libraries that read it.
     """
     pandas = base.library("pandas", extra="pandas", needed_for="--data")
-    is_parquet = _is_parquet(file)
+    columnar = is_parquet(file)
     try:
-        if is_parquet:
+        if columnar:
             return pandas.read_parquet(file)
         with warnings.catch_warnings():
             # Rows with more values than the header has names: pandas would drop values, or shift all columns by one.
             warnings.simplefilter("error", pandas.errors.ParserWarning)
-            return pandas.read_csv(file, dtype=dict.fromkeys(texts, "str"), index_col=False)
+            frame = pandas.read_csv(file, dtype=dict.fromkeys(texts, "str"), index_col=False)
+            lost = [name for name, known in texts.items() if known and name in frame and frame[name].isna().any()]
+            if lost:
+                written = pandas.read_csv(file, usecols=lost, dtype="str", keep_default_na=False, index_col=False)
+            for name in lost:
+                frame[name] = frame[name].mask(written[name].isin([str(one) for one in texts[name]]), written[name])
+            return frame
     except ImportError as cause:
         hint = "Install pyarrow, or write the sample as CSV."
         raise errors.Unavailable(f"--data: reading {file} needs a library that is not installed", hint=hint) from cause
     except Exception as cause:  # what pandas and its engines raise for a file that is none
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise errors.Invalid(
-            f"--data: {file} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {first}",
+            f"--data: {file} cannot be read as {'Parquet' if columnar else 'CSV'}: {first}",
             hint="Name a CSV file with a header, or a Parquet file.",
         ) from cause
 
 
-def _is_parquet(file: Path) -> bool:
+def is_parquet(file: Path) -> bool:
     """Whether the file is Parquet, by its first bytes. Raises NotFound, or Invalid if it is no CSV file either."""
     if not file.is_file():
         raise errors.NotFound(f"--data: there is no file {file}", hint="Name a CSV or a Parquet file with a header.")

@@ -10,6 +10,8 @@ import numpy as np
 
 _INNER = ("best_estimator_", "regressor_", "estimator_")
 """Where a search or a wrapper has the estimator that it fitted."""
+_OF_FITTED = ("_CalibratedClassifier", "FrozenEstimator")
+"""Classes whose `estimator` was fitted before they got it. That of others is what a wrapper fits copies of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class Facts:
 
 def takes_texts(estimator: Any) -> bool:
     """Whether the estimator takes a list of texts, as a vectorizer does, and not columns."""
-    while steps := _steps(estimator):
-        estimator = steps[0]
+    while inside := _steps(estimator) or [one for one, _ in _wrapped(estimator, ())]:
+        estimator = inside[0]
     return _is_of_texts(estimator)
 
 
@@ -72,7 +74,19 @@ def _parts(step: Any, columns: Sequence[int]) -> Iterator[tuple[Any, Sequence[in
                 yield transformer, [columns[place] for place in _places(chosen, names, len(columns))]
     for _, transformer in getattr(step, "transformer_list", None) or ():
         yield transformer, columns
-    for name in _INNER:
+    yield from _wrapped(step, columns)
+
+
+def _wrapped(step: Any, columns: Sequence[int]) -> Iterator[tuple[Any, Sequence[int]]]:
+    """The estimators that a search, a calibration, a vote, a stack or a bag has fitted, each with its columns."""
+    calibrated = getattr(step, "calibrated_classifiers_", None) or ()
+    several = getattr(step, "estimators_", None)
+    of_each = getattr(step, "estimators_features_", None)
+    for place, one in enumerate([*calibrated, *(several if isinstance(several, list) else ())]):
+        if not isinstance(one, str):
+            chosen = None if of_each is None else of_each[place]
+            yield one, columns if chosen is None or not columns else [columns[index] for index in chosen]
+    for name in ("estimator",) if type(step).__name__ in _OF_FITTED else _INNER:
         if hasattr(step, name):
             yield getattr(step, name), columns
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, overload
 
@@ -12,12 +14,18 @@ from fairlead import errors
 from fairlead.contracts import json_text
 from fairlead.serving.formats import field_kinds
 from fairlead.serving.formats.folder import ModelFolder
-from fairlead.serving.formats.measured import Measured, measurable
+from fairlead.serving.formats.measured import Measured, measurable, measured
 from fairlead.serving.new import sample
 
 _IMAGE_FILES = (".jpg", ".jpeg", ".png", ".webp")
 _ORDER = 2026
 """The seed of the order of photos."""
+_WRITTEN: tuple[tuple[Callable[[str], Any], Callable[[str], Any]], ...] = (
+    (re.compile(r"-?(0|[1-9]\d*)").fullmatch, int),
+    (re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?").fullmatch, float),
+    (re.compile("True|False|true|false").fullmatch, lambda one: one in ("True", "true")),
+)
+"""How all labels of a column are written that are not texts, and what they become."""
 
 
 class Photos(Sequence[dict[str, Any]]):
@@ -63,8 +71,8 @@ def rows_of(file: Path, folder: ModelFolder) -> Sequence[dict[str, Any]]:
     fields = measurable(folder.row_type)
     if file.is_dir():
         return _photos(file, folder, fields)
-    texts = [name for name, how in fields.items() if _is_text(how)]
-    frame = sample.read(file, [column for name in texts for column in _columns(folder, name)])
+    texts = {name: how.choices for name, how in fields.items() if _is_text(how)}
+    frame = sample.read(file, {column: texts[name] for name in texts for column in _columns(folder, name)})
     if not len(frame):
         raise errors.Invalid(f"--data: {file} has no rows", hint="Give rows that the model was not trained on.")
     names = list(folder.row_type.model_fields)
@@ -77,7 +85,9 @@ def rows_of(file: Path, folder: ModelFolder) -> Sequence[dict[str, Any]]:
             hint="Give the table with the columns that clients send, under the names of the model's inputs.",
         )
     columns = {
-        _sent(folder, name): [_value(one, fields.get(name), f"{file}: column {column}") for one in frame[column]]
+        _sent(folder, name): [
+            _value(one, fields.get(name), f"{file}: column {column}") for one in _dates(folder, name, frame[column])
+        ]
         for name, column in found.items()
     }
     may_be_null = {_sent(folder, name) for name in names if _is_nullable(folder, name)}
@@ -116,8 +126,10 @@ def _as_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def labels_of(file: Path, column: str) -> list[Any]:
+def labels_of(file: Path, column: str, folder: ModelFolder) -> list[Any]:
     """The true classes or numbers in a column of a file; None where there is none.
+
+    Those of a CSV file are numbers only if all are written as numbers are: "01067" is a class.
 
     Raises Invalid if there is no such column, and what `rows_of` raises for a file that is none.
     """
@@ -126,13 +138,18 @@ def labels_of(file: Path, column: str) -> list[Any]:
             f"--labels: {file} is a folder, which has no columns",
             hint="Give a Parquet table with a column of images and one of labels.",
         )
-    frame = sample.read(file)
+    frame = sample.read(file, {column: [one for how in measured(folder.answer_type).values() for one in how.choices]})
     if column not in frame.columns:
         raise errors.Invalid(
             f"--labels: {file} has no column {column}; it has {', '.join(map(str, frame.columns))}",
             hint="Name the column with what is true of each row.",
         )
-    return [_value(one, None, column) for one in frame[column].astype(object)]
+    values = [_value(one, None, column) for one in frame[column].astype(object)]
+    if sample.is_parquet(file):
+        return values
+    texts = [one for one in values if one is not None]
+    read = next((read for written, read in _WRITTEN if all(map(written, texts))), str)
+    return [None if one is None else read(one) for one in values]
 
 
 def _columns(folder: ModelFolder, name: str) -> Sequence[str]:
@@ -144,6 +161,12 @@ def _columns(folder: ModelFolder, name: str) -> Sequence[str]:
 def _sent(folder: ModelFolder, name: str) -> str:
     """The name of a field in JSON."""
     return field_kinds.sent_name(name, folder.row_type.model_fields[name])
+
+
+def _dates(folder: ModelFolder, name: str, column: Any) -> Any:
+    """A column whose times are dates, if the field takes only these: a table has no type for dates."""
+    kinds = field_kinds.kinds(folder.row_type.model_fields[name].annotation)
+    return column.dt.date if column.dtype.kind == "M" and date in kinds and datetime not in kinds else column
 
 
 def _is_nullable(folder: ModelFolder, name: str) -> bool:
@@ -211,7 +234,9 @@ def _number(value: Any, how: Measured) -> Any:
 def _as_is(value: Any) -> Any:
     """A value that is not measured: a list, an object as JSON text, a time."""
     if hasattr(value, "tolist"):
-        return value.tolist()
+        return _as_is(value.tolist())
+    if isinstance(value, list):  # of lists, Parquet makes arrays of arrays
+        return [_as_is(one) for one in value]
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, str) and value[:1] in ("[", "{"):

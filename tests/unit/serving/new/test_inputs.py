@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from fairlead import errors
@@ -86,3 +88,33 @@ def test_columns_that_the_estimator_takes_no_numbers_in_are_texts() -> None:
     lengths = FunctionTransformer(pd.DataFrame.map, kw_args={"func": str.__len__}, feature_names_out="one-to-one")
     found = inputs.infer(make_pipeline(lengths, DecisionTreeRegressor()).fit(frame, [1.0, 2.0]), None)
     assert [one["datatype"] for one in found] == ["BYTES", "BYTES"]
+
+
+def test_a_column_of_dates_that_an_encoder_knows_is_refused_as_one_of_the_sample_is(tmp_path: Path) -> None:
+    days = pd.DataFrame({"day": pd.to_datetime(["2024-01-02", "2024-01-03"]), "x": [1.0, 2.0]})
+    columns = make_column_transformer((OrdinalEncoder(), ["day"]), remainder="passthrough")
+    estimator = make_pipeline(columns, DecisionTreeRegressor()).fit(days, [1.0, 2.0])
+    file = tmp_path / "days.csv"
+    days.to_csv(file, index=False)
+    for data in (None, Sample("days.csv", pd.read_csv(file))):
+        with pytest.raises(errors.Invalid, match="column day is a column of dates") as caught:
+            inputs.infer(estimator, data)
+        assert "predict_frame" in (caught.value.hint or "")
+
+
+def test_the_hint_says_what_to_do_about_an_estimator_that_answers_no_row() -> None:
+    frame = pd.DataFrame({"code": [1067, 4109]})
+    texts = make_pipeline(FunctionTransformer(_starts), DecisionTreeRegressor())
+    texts.fit(frame.astype(str), [1.0, 2.0])
+    unfitted = make_pipeline(FunctionTransformer(), DecisionTreeRegressor())
+    for estimator, sample, said in (
+        (texts, Sample("s", frame), "code as INT64"),
+        (unfitted, Sample("s", frame), "Fit the estimator"),
+    ):
+        with pytest.raises(errors.Invalid, match="answers no row") as caught:
+            inputs.infer(estimator, sample)
+        assert said in (caught.value.hint or "")
+
+
+def _starts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.apply(lambda column: [len(one) for one in column])

@@ -13,7 +13,7 @@ from fairlead.serving.new import sample
 def test_texts_of_digits_stay_texts(tmp_path: Path) -> None:
     file = tmp_path / "s.csv"
     file.write_text("code,n\n00123,1\n")
-    assert sample.read(file, ["code"])["code"].tolist() == ["00123"]
+    assert sample.read(file, {"code": ()})["code"].tolist() == ["00123"]
     assert sample.read(file)["code"].tolist() == [123]
 
 
@@ -103,3 +103,19 @@ def test_a_description_says_what_the_sample_shows() -> None:
         "1 different in s.csv",
         "always missing in s.csv",
     ]
+
+
+def test_a_word_for_missing_is_a_value_of_a_column_that_is_known_to_have_it(tmp_path: Path) -> None:
+    file = tmp_path / "countries.csv"
+    file.write_text("country,town,size\nNA,NA,1\nDE,a,NA\n,b,3\nnull,None,4\n")
+    frame = sample.read(file, {"country": ("DE", "NA"), "town": ()})
+    assert [one if isinstance(one, str) else None for one in frame["country"]] == ["NA", "DE", None, None]
+    assert [one if isinstance(one, str) else None for one in frame["town"]] == [None, "a", "b", None]
+    assert frame["size"].isna().tolist() == [False, True, False, False]
+
+
+def test_the_range_of_a_number_leaves_infinities_out() -> None:
+    values = pd.DataFrame({"x": [1.0, float("inf"), -2.0], "y": [float("inf")] * 3})
+    found = sample.Sample("rows.csv", values)
+    assert found.description("x") == "from -2 to 1 in rows.csv"
+    assert found.description("y") == ""

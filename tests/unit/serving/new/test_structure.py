@@ -2,13 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
@@ -92,3 +97,44 @@ def test_lightgbm_tells_nothing_if_a_category_is_in_no_tree() -> None:
     booster = Booster()
     booster.pandas_categorical = [["small", "large"], [1, 2], [True]]
     assert facts(booster, 3) == {}
+
+
+def _classifier() -> Any:
+    columns = make_column_transformer((OneHotEncoder(), ["town"]), remainder="passthrough")
+    return make_pipeline(columns, LogisticRegression())
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        VotingClassifier([("one", _classifier()), ("two", _classifier())]),
+        StackingClassifier([("one", _classifier())], cv=2),
+        CalibratedClassifierCV(_classifier(), cv=2),
+        CalibratedClassifierCV(FrozenEstimator(_classifier().fit(TOWNS, TARGET)), cv=2),
+    ],
+    ids=["vote", "stack", "calibrated", "calibrated and frozen"],
+)
+def test_an_encoder_inside_of_several_estimators_is_found(wrapped: Any) -> None:
+    assert facts(wrapped.fit(TOWNS, TARGET), 3)[0] == TOWN
+
+
+def test_an_encoder_of_each_output_is_found() -> None:
+    both = np.array([TARGET, TARGET[::-1]]).T
+    assert facts(MultiOutputClassifier(_classifier()).fit(TOWNS, both), 3)[0] == TOWN
+
+
+def test_an_encoder_of_a_bag_belongs_to_the_columns_that_its_estimator_gets() -> None:
+    codes = np.array([[7, 1], [8, 2], [7, 1], [8, 2]])
+    bag = BaggingClassifier(
+        make_pipeline(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), LogisticRegression()),
+        n_estimators=4,
+        max_features=1,
+        random_state=0,
+        bootstrap=False,
+    ).fit(codes, TARGET)
+    assert {place: fact.values for place, fact in facts(bag, 2).items()} == {0: (7, 8), 1: (1, 2)}
+
+
+def test_a_vectorizer_inside_of_a_calibration_takes_texts() -> None:
+    texts = make_pipeline(TfidfVectorizer(token_pattern="."), LogisticRegression())
+    assert takes_texts(CalibratedClassifierCV(texts, cv=2).fit(["a", "b", "a", "b"], TARGET))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas
 import pytest
 
 from fairlead import errors
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.new import sample
-from fairlead.serving.reference.data import Photos, rows_of
+from fairlead.serving.reference.data import Photos, labels_of, rows_of
 from support import folders
 from support import image_models as images
 
@@ -38,6 +39,24 @@ class Answer(BaseModel):
 class Doubler(fairlead.Model[Row, Answer]):
     def predict(self, rows: list[Row]) -> list[Answer]:
         return [Answer(value=row.whole) for row in rows]
+"""
+GRIDS = """
+from datetime import date, datetime
+from pydantic import BaseModel
+import fairlead
+
+class Row(BaseModel):
+    x: int
+    at: datetime
+    day: date
+    grid: list[list[float]]
+
+class Answer(BaseModel):
+    value: float
+
+class Doubler(fairlead.Model[Row, Answer]):
+    def predict(self, rows: list[Row]) -> list[Answer]:
+        return [Answer(value=row.x) for row in rows]
 """
 HEAD = "whole,number,a size,code,level,yes,day,tags,target\n"
 
@@ -141,3 +160,35 @@ def test_the_path_of_an_image_is_no_image(value: object, monkeypatch: pytest.Mon
 def test_an_image_without_bytes_and_path_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "read", lambda *_: pandas.DataFrame({"image": [{"bytes": None, "path": None}]}))
     assert rows_of(Path("rows.csv"), cast(Any, images.served())) == [{}]
+
+
+def labels(path: Path, text: str) -> list[Any]:
+    file = path / "labels.csv"
+    file.write_text("label,x\n" + text)
+    return labels_of(file, "label", load_folder(folders.make(path / "m", code=CODE, artifact=None, golden=())))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("01067,1\n4109,1\n", ["01067", "4109"]),
+        ("1067,1\n,1\n-4,1\n", [1067, None, -4]),
+        ("1.5,1\n2,1\n", [1.5, 2.0]),
+        ("True,1\nfalse,1\n", [True, False]),
+        ("yes,1\nNA,1\nno,1\n", ["yes", None, "no"]),
+    ],
+)
+def test_labels_are_numbers_if_all_are_written_as_numbers_are(tmp_path: Path, text: str, expected: list[Any]) -> None:
+    found = labels(tmp_path, text)
+    assert found == expected
+    assert list(map(type, found)) == list(map(type, expected))
+
+
+def test_lists_of_lists_and_dates_of_a_table_are_those_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a Parquet file gives them: arrays of arrays, and times."""
+    grid = np.array([np.array([1.0, 2.0]), np.array([3.0])], dtype=object)
+    times = pandas.to_datetime(["2024-01-02"])
+    frame = pandas.DataFrame({"x": [1], "at": times, "day": times, "grid": [grid]})
+    monkeypatch.setattr(sample, "read", lambda *_: frame)
+    (only,) = rows(tmp_path, "x\n", code=GRIDS)
+    assert only == {"x": 1, "at": "2024-01-02T00:00:00", "day": "2024-01-02", "grid": [[1.0, 2.0], [3.0]]}
