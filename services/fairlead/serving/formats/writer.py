@@ -76,15 +76,16 @@ def write_folder(
     the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
     pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
     manifest's format. `code` are the Python files that `entry` needs, and `files` those that the manifest names,
-    such as labels. `requirements` become the folder's requirements.txt: its lines, or the path of a file with them. An
-    existing `folder` is replaced.
+    such as labels. `requirements` become the folder's requirements.txt: its lines, or the path of a file with them. A
+    `folder` that has a version of the same model is replaced.
 
     The golden rows are `golden_inputs` with the finished model's answers; an image in them is a `Path`, or base64.
     `golden_expected` are answers that are known to be right, one per input: the model must give them within `rtol`.
-    Raises Invalid or ModelFailed, also if the model answers a golden row differently in a batch than alone, or if
-    `value` can be unpickled only in this script.
+    Raises Conflict if there is something else at `folder`, and Invalid or ModelFailed, also if the model answers a
+    golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
     folder, sources = Path(folder), tuple(map(Path, code))
+    _check_replaceable(folder, str(manifest.get("name")))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
@@ -107,10 +108,38 @@ def write_folder(
             rows = golden_answers.answered(loaded, golden_images.asked(given, loaded.manifest), golden_expected)
             golden.write(draft / GOLDEN, golden_images.kept(draft, given, rows, loaded.manifest))
             _write_manifest(draft, full | {"golden": GOLDEN})
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.rename(folder)
+        _replace(folder, draft, Path(scratch) / "replaced")
     return load_folder(folder)
+
+
+def _check_replaceable(folder: Path, name: str) -> None:
+    """Raise Conflict unless the path is free, or holds a version of this model, which may be written again."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        found = yaml.safe_load((folder / manifest_file.NAME).read_text(encoding="utf-8"))
+        has = found.get("name") if isinstance(found, dict) else None
+    except (OSError, ValueError, yaml.YAMLError):
+        has = None
+    if has != name:
+        what = f"holds a version of {has}" if has else f"exists, and has no {manifest_file.NAME} of a model"
+        raise errors.Conflict(
+            f"{folder} {what}. It is not replaced",
+            hint=f"Name the folder of a version, such as models/{name}/1.0.0, or take away what is there.",
+        )
+
+
+def _replace(folder: Path, draft: Path, aside: Path) -> None:
+    """Put the draft in the folder's place. If that fails, what was there is still there."""
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    folder.rename(aside)
+    try:
+        draft.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
 
 
 def _copy(path: Path, draft: Path, argument: str, example: str) -> None:

@@ -46,20 +46,58 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_existing_folder_is_replaced_completely(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
+    writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)])
     (tmp_path / "out" / "old.txt").write_text("old")
     writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)])
     assert "old.txt" not in files(tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "there",
+    ["models/1.0.0/fairlead.yaml", "models/notes.txt", "models", "models/fairlead.yaml"],
+    ids=["the folder of all versions", "a folder of notes", "a file", "a version of another model"],
+)
+def test_nothing_but_a_version_of_the_same_model_is_replaced(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_text("name: other\n")
+    before = files(tmp_path)
+    with pytest.raises(errors.Conflict, match="models .*It is not replaced") as caught:
+        writer.write_folder(tmp_path / "models", MANIFEST, b"3")
+    assert "models/doubler/1.0.0" in (caught.value.hint or "")
+    assert files(tmp_path) == before
+
+
+def test_an_empty_folder_is_written_into(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)]).start()
+
+
+def test_what_was_there_is_still_there_if_the_new_folder_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)])
+    rename, moved = Path.rename, list[Path]()
+
+    def second_fails(path: Path, target: Path) -> Path:
+        moved.append(path)
+        if len(moved) == 2:
+            raise OSError("the disk is full")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", second_fails)
+    with pytest.raises(errors.Invalid, match="the disk is full"):
+        writer.write_folder(tmp_path / "out", MANIFEST, b"4", code=[code(tmp_path)])
+    assert (tmp_path / "out" / "artifact" / "model.bin").read_bytes() == b"3"
+
+
 def test_after_a_failure_the_existing_folder_is_unchanged_and_no_other_file_is_left(tmp_path: Path) -> None:
     (tmp_path / "models" / "out").mkdir(parents=True)
-    (tmp_path / "models" / "out" / "old.txt").write_text("old")
+    (tmp_path / "models" / "out" / "fairlead.yaml").write_text("name: doubler\n")
     with pytest.raises(errors.ModelFailed):
         writer.write_folder(
             tmp_path / "models" / "out", MANIFEST, b"no number", code=[code(tmp_path)], golden_inputs=[{"value": 1}]
         )
-    assert files(tmp_path / "models") == {"out/old.txt": b"old"}
+    assert files(tmp_path / "models") == {"out/fairlead.yaml": b"name: doubler\n"}
 
 
 def test_a_fitted_estimator_is_written_with_the_version_of_its_library(tmp_path: Path) -> None:
