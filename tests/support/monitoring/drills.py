@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from support.faults import folders
-from support.monitoring.stage import DRIFTED, NEXT, RATE, WAITING, Stage
+from support.monitoring.stage import DRIFTED, NEXT, RATE, STUCK, WAITING, Stage
 from support.processes import wait_until
 
 TIRED_MS = 400
@@ -30,18 +30,11 @@ class Drill:
 
 def _bad_version(stage: Stage) -> None:
     folders.behave(stage.folder("bad", NEXT), fail=0.5)
-    stage.platform.command("release", "bad", NEXT, "--skip-check")
+    _released(stage, "bad")
 
 
 def _drift(stage: Stage) -> None:
     stage.load(DRIFTED, shift=4.0, strange=0.3)
-
-
-def _stuck(stage: Stage) -> None:
-    """The platform has started both versions, so what runs must end before it cannot start."""
-    folders.behave(stage.folder("stuck", NEXT), broken=True)
-    os.kill(stage.process("stuck", NEXT), signal.SIGKILL)
-    stage.platform.command("release", "stuck", NEXT, "--skip-check")
 
 
 def _down(stage: Stage) -> None:
@@ -82,8 +75,8 @@ def _hanging(stage: Stage) -> None:
     folders.behave(stage.folder("hanging"), hang=True)
 
 
-def _waiting(stage: Stage) -> None:
-    stage.platform.command("release", WAITING, NEXT, "--skip-check")
+def _released(stage: Stage, model: str) -> None:
+    stage.platform.command("release", model, NEXT, "--skip-check")
 
 
 def _unmeasured(stage: Stage) -> None:
@@ -102,11 +95,10 @@ DRILLS: Sequence[Drill] = (
         minutes=90,
     ),
     Drill(
-        "stuck",
-        "a release has no instance that starts",
-        _stuck,
+        STUCK,
+        "a step needs more requests than come",
+        lambda stage: _released(stage, STUCK),
         ("FairleadRolloutStuck",),
-        ("FairleadTargetDown", "FairleadInstanceFailed"),
         minutes=60,
     ),
     Drill("down", "stable is killed and does not start", _down, ("FairleadModelDown",), (*_DOWN_TOO, *_SLOW_TOO), 1),
@@ -136,7 +128,13 @@ DRILLS: Sequence[Drill] = (
         ("FairleadModelDown", "FairleadQueueFull", *_DOWN_TOO, *_SLOW_TOO),
         60,
     ),
-    Drill(WAITING, "nobody approves a step", _waiting, ("FairleadRolloutAwaitsApproval",), minutes=60),
+    Drill(
+        WAITING,
+        "nobody approves a step",
+        lambda stage: _released(stage, WAITING),
+        ("FairleadRolloutAwaitsApproval",),
+        minutes=60,
+    ),
     Drill("unmeasured", "no autoscaler can read the load", _unmeasured, ("FairleadLoadNotMeasured",)),
 )
 INSTANCES = {"silent": 2}

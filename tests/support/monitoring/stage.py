@@ -39,6 +39,9 @@ SWIFTLY = {"steps": [{"weight": 2000, "minDuration": "10s"}, {"weight": 5000, "m
 APPROVED = {"steps": [{"weight": 2000, "minDuration": "1s", "approval": True}], "minRequests": 0}
 WAITING = "waiting"
 """The model whose steps somebody must approve."""
+SELDOM = {"steps": [{"weight": 2000, "minDuration": "1s"}], "minRequests": 10**6}
+STUCK = "stuck"
+"""The model that gets far fewer requests than its step asks for."""
 PATIENT = {"x-deadline-ms": "1000"}
 """A queue has a limit of seconds, too: that of its clients."""
 
@@ -110,7 +113,7 @@ def running_stage(
     instances: Mapping[str, int] | None = None,
 ) -> Iterator[Stage]:
     """Run it with `calm` and these models until all of them have answered and are scraped."""
-    strategies = {CALM: SWIFTLY, WAITING: APPROVED}
+    strategies = {CALM: SWIFTLY, WAITING: APPROVED, STUCK: SELDOM}
     document: dict[str, dict[str, Any]] = {}
     for model in (CALM, *models):
         count, strategy = (instances or {}).get(model, 1), strategies.get(model, SLOWLY)
