@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from support.autoscaling.loop import MOST, PER_INSTANCE
 from support.autoscaling.samples import Sample, changes
-from support.autoscaling.schedules import GOAL, HALF_HOUR, SCHEDULES, Judged, Schedule, judge
+from support.autoscaling.schedules import GOAL, HALF_HOUR, REACTION_S, SCHEDULES, Judged, Schedule, judge
 from support.autoscaling.simulated import deployed, scraping_simulated, simulated
 from support.cluster.adapter import running_adapter
 from support.cluster.installed import CHARTS
@@ -44,8 +45,7 @@ def behavior(stable_s: float | None, faster: float = FASTER) -> dict[str, Any]:
 
 
 def play(cluster: Cluster, folder: Path, kind: str, found: Findings) -> None:
-    """Play all schedules at the same time, each with a model of its own that has this kind of autoscaler, from one
-    instance."""
+    """Play all schedules at the same time, each with a model of its own that has this kind of autoscaler."""
     folder.mkdir()
     own = {one.model: {"behavior": behavior(one.stable_s), **AUTOSCALERS[kind]} for one in SCHEDULES}
     with (
@@ -55,7 +55,10 @@ def play(cluster: Cluster, folder: Path, kind: str, found: Findings) -> None:
         deployed(world, folder, {name: (prometheus.url, one) for name, one in own.items()}),
     ):
         for one in SCHEDULES:
-            world.samples[one.model].wait_for(lambda it: (it.wanted, it.ready) == (1, 1), "ready", within=PATIENCE_S)
+            # The oracle has what the first moment needs, so the autoscaler gets the time to have it, too.
+            world.models[one.model].in_flight = partial(one.in_flight, 0.0)
+            first = one.needed(0.0, per_instance=PER_INSTANCE, most=MOST)
+            world.samples[one.model].wait_for(_has(first), f"{first} ready", within=PATIENCE_S)
         began = time.monotonic()
         since = {one.model: world.samples[one.model].now for one in SCHEDULES}
         for one in SCHEDULES:
@@ -65,6 +68,10 @@ def play(cluster: Cluster, folder: Path, kind: str, found: Findings) -> None:
             start = since[one.model]
             during = [replace(it, at=(it.at - start) * FASTER) for it in world.samples[one.model].since(start)]
             _claim(one, kind, during, found)
+
+
+def _has(instances: int) -> Callable[[Sample], bool]:
+    return lambda it: (it.wanted, it.ready) == (instances, instances)
 
 
 def _played(schedule: Schedule, began: float) -> Callable[[], float]:
@@ -91,12 +98,23 @@ def _claim(schedule: Schedule, kind: str, during: list[Sample], found: Findings)
         f"{name}: as a multiple of what the load needs, without starts",
         f"{judged.wanted_seconds / judged.needed_seconds:.2f}",
     )
-    found.note(f"{name}: seconds with fewer instances than the load needs", f"{judged.short_seconds:.0f}")
+    found.claim(
+        f"{name}: most instances",
+        f"at least {judged.lasting}, which the load needs for longer than a start takes",
+        judged.most,
+        judged.most >= judged.lasting,
+    )
+    found.claim(
+        f"{name}: instance-seconds that are missing",
+        f"at most {judged.lagging_seconds:.0f}, those of one who knows the load {REACTION_S:g} s later",
+        f"{judged.missing_seconds:.0f}",
+        judged.missing_seconds <= judged.lagging_seconds,
+    )
     found.numbers.setdefault("schedules", {}).setdefault(kind, {})[schedule.model] = {
         "turns": judged.turns,
         "instance seconds": round(judged.wanted_seconds),
         "oracle seconds": round(judged.oracle_seconds),
         "needed seconds": round(judged.needed_seconds),
-        "short seconds": round(judged.short_seconds),
+        "missing seconds": round(judged.missing_seconds),
         "changes": changes(during),
     }

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from support.autoscaling import scraping
 from support.autoscaling.loop import MOST, NAME, NEXT, PER_INSTANCE, STABLE_S, VERSION, Loop
 from support.autoscaling.samples import changes
+from support.load.summary import Summary
 from support.processes import Child
 from support.proof import Findings
 
@@ -216,8 +220,21 @@ def rollout_wins(loop: Loop, found: Findings) -> None:
 
 
 def nobody_failed(loop: Loop, found: Findings) -> None:
-    """The requests of all scenes before this one."""
+    """The requests of all scenes before this one, and of each failure the answer and when it came."""
     loads = [one.result() for one in loop.loads]
     sent, failed = sum(one.sent for one in loads), sum(one.failed for one in loads)
-    why = "; ".join(str(one.failures) for one in loads if one.failed)
-    found.claim("requests that failed, in all scenes", "0", f"{failed} of {sent} {why}".strip(), not failed)
+    found.claim("requests that failed, in all scenes", "0", f"{failed} of {sent}", not failed)
+    found.numbers["failures"] = [_failures(one) for one in loads if one.failed]
+
+
+def _failures(load: Summary) -> dict[str, Any]:
+    """The failed requests of one load, in seconds since it began, and the first answer of each kind."""
+    when = (load.scheduled[~np.isin(load.outcome, [200])] - load.scheduled[0]) / 1e9
+    return {
+        "rate": load.rate,
+        "sent": load.sent,
+        "failed": load.failures,
+        "from": round(float(when.min()), 1),
+        "to": round(float(when.max()), 1),
+        "answers": dict(load.samples),
+    }

@@ -20,6 +20,11 @@ START_S = 60.0
 """What the start of an instance costs the oracle, too: it is there from the beginning, and ready only after this."""
 GOAL = 1.25
 """The most instance-seconds that an autoscaler should need, as a multiple of the oracle's."""
+TOLERANCE = 0.1
+"""The load above its target by which Kubernetes does not move yet: its own default."""
+REACTION_S = 90.0
+"""The longest time from a change of the load until all numbers show it: the window of the chart's rules, a minute, and
+the 15 s after which KEDA asks Prometheus again, and the 15 s after which Kubernetes asks KEDA."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Schedule:
 
     def needed(self, at: float, *, per_instance: float, most: int) -> int:
         """The instances that the load needs at this moment."""
-        return min(most, max(1, math.ceil(self.in_flight(at) / per_instance)))
+        return min(most, max(1, math.ceil(self.in_flight(max(0.0, at)) / per_instance)))
 
 
 def _day(at: float) -> float:
@@ -72,15 +77,21 @@ SCHEDULES = (
 
 @dataclass(frozen=True)
 class Judged:
-    """What the instances did under a schedule. Seconds are instances times the seconds in which they were wanted."""
+    """What the instances did under a schedule. Instance-seconds are instances times the seconds in which they were
+    wanted."""
 
     turns: int
     wanted_seconds: float
     needed_seconds: float
     """Those of the instances that the load needs at each moment."""
     oracle_seconds: float
-    short_seconds: float
-    """Seconds in which fewer instances were ready than the load needs, if a new one takes START_S."""
+    missing_seconds: float
+    """Those that were missing: not ready, though the load was above the target by more than TOLERANCE."""
+    lagging_seconds: float
+    """Those that miss whoever wants exactly what the load needs, REACTION_S later."""
+    most: int
+    lasting: int
+    """The most instances that the load needs for START_S together."""
 
     @property
     def ratio(self) -> float:
@@ -91,18 +102,38 @@ class Judged:
 def judge(
     schedule: Schedule, samples: Sequence[Sample], *, per_instance: float, most: int, every: float = 5.0
 ) -> Judged:
-    """Compare samples, whose times count from the beginning of the schedule, with the oracle."""
+    """Compare samples, whose times count from the beginning of the schedule, with the oracle.
+
+    An instance counts as ready START_S after it is wanted.
+    """
     wanted = list(_each(samples, every))
-    needed = [schedule.needed(step * every, per_instance=per_instance, most=most) for step in range(len(wanted))]
-    back = math.ceil(START_S / every)
-    ready = [min(wanted[max(0, at - back) : at + 1]) for at in range(len(wanted))]
+
+    def needed(per_instance: float, later: float = 0.0) -> list[int]:
+        moments = (step * every - later for step in range(len(wanted)))
+        return [schedule.needed(at, per_instance=per_instance, most=most) for at in moments]
+
+    exactly, at_least = needed(per_instance), needed(per_instance * (1 + TOLERANCE))
+    lagging = needed(per_instance * (1 + TOLERANCE), later=REACTION_S)
     return Judged(
         turns(samples),
         sum(wanted) * every,
-        sum(needed) * every,
-        oracle(needed, every),
-        sum(every for have, need in zip(ready, needed, strict=True) if have < need),
+        sum(exactly) * every,
+        oracle(exactly, every),
+        _missing(_ready(wanted, every), at_least) * every,
+        _missing(_ready(lagging, every), at_least) * every,
+        max(wanted),
+        max(_ready(at_least, every)),
     )
+
+
+def _ready(wanted: Sequence[int], every: float) -> list[int]:
+    """The instances that are ready at each moment, if each takes START_S."""
+    back = math.ceil(START_S / every)
+    return [min(wanted[max(0, at - back) : at + 1]) for at in range(len(wanted))]
+
+
+def _missing(ready: Sequence[int], needed: Sequence[int]) -> int:
+    return sum(max(0, need - have) for have, need in zip(ready, needed, strict=True))
 
 
 def oracle(needed: Sequence[int], every: float) -> float:
