@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import sys
 from typing import Annotated, Any
@@ -55,6 +56,17 @@ COMMANDS = {
     "gateway-bootstrap": "",  # for charts and tests; hidden
 }
 _HIDDEN = {"control-plane", "gateway-bootstrap"}
+
+
+_RIGHTS = "Ask its owner for the right to it and to the folders above it, or run the command as a user who has it."
+_OF_A_PATH = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.ENAMETOOLONG: "Check the path.",
+    errno.ENOSPC: "Free some space, or name a place on another disk.",
+    errno.EROFS: "Name a place that can be written.",
+}
+"""What to do where the system refuses a path, by the number of its error."""
 
 
 class Command(TyperCommand):
@@ -155,6 +167,12 @@ def main() -> None:
         # `fairlead history iris | head`: the reader closed the pipe, which is not an error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # Any command may be given a path below a folder that its user may not enter.
+        if error.filename is None or error.errno not in _OF_A_PATH:
+            raise
+        _print_error(errors.Invalid(f"{error.filename}: {error.strerror}", hint=_OF_A_PATH[error.errno]))
+        sys.exit(exit_codes.USAGE)
 
 
 def _check_text(arguments: list[str]) -> None:

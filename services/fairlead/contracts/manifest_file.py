@@ -21,8 +21,12 @@ def read(folder: Path) -> Manifest:
     file = find(folder)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise errors.Invalid(f"{file} cannot be read: {cause}") from cause
+    except UnicodeDecodeError as cause:
+        raise errors.Invalid(f"{file} cannot be read: {cause}", hint="Write it in UTF-8.") from cause
+    except OSError as cause:
+        raise errors.Invalid(
+            f"{file} cannot be read: {cause.strerror}", hint="Make it and the folders above it readable for you."
+        ) from cause
     return parse_yaml(Manifest, text, str(file), hint="Every field is explained in docs/model-folder.md.")
 
 

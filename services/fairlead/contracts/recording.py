@@ -80,7 +80,10 @@ class Reader:
         """The requests, ordered by time. Raises Invalid for a file that is no recording, when it was read."""
         yield from heapq.merge(*self._streams(), key=_time)
         if self.unreadable and not self._readable:
-            raise errors.Invalid(f"{self._place} is no recording: none of its lines is a recorded request")
+            raise errors.Invalid(
+                f"{self._place} is no recording: none of its lines is a recorded request",
+                hint="Name a file that `fairlead recording fetch --to FILE` has written, or a folder of recordings.",
+            )
 
     def _streams(self) -> Iterator[Iterator[Line]]:
         """Lines that are ordered by time: those of each ring, of which one file is open at a time, and other files."""

@@ -10,6 +10,7 @@ import typer
 
 from fairlead import __version__, errors
 from fairlead.cli import exit_codes, main
+from support import folders
 
 ROOT = Path(__file__).parents[3]
 VISIBLE = [name for name, text in main.COMMANDS.items() if text]
@@ -52,6 +53,33 @@ def test_a_number_that_is_none_is_refused(option: str) -> None:
     answer = fairlead("optimize", "folder", "--onnx", "--to", "other", option, "nan")
     assert answer.returncode == exit_codes.code_of(errors.Invalid(""))
     assert f"{option}: NaN is not a number" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("profile", "build", "m", "--data", "PATH"),
+        ("profile", "build", "m", "--from", "PATH"),
+        ("replay", "m", "--from", "PATH"),
+        ("recording", "list", "PATH"),
+        ("drift", "iris", "--state", "PATH"),
+        ("logs", "iris", "--state", "PATH"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_the_system_refuses_is_an_error_and_no_traceback(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = "a" * 300  # too long for a name. Root may enter every folder, so this is the refusal that a test can cause
+    monkeypatch.chdir(tmp_path)
+    folders.make(tmp_path / "m")
+    monkeypatch.setattr(sys, "argv", ["fairlead", *(path if one == "PATH" else one for one in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    said, hint = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert ended.value.code == exit_codes.USAGE
+    assert said.startswith(f"fairlead: {path}")
+    assert (said.endswith(": File name too long"), hint) == (True, "  Check the path.")
 
 
 def test_the_control_planes_command_is_hidden() -> None:

@@ -104,12 +104,17 @@ def read(file: Path, texts: Mapping[str, Collection[Any]] = MappingProxyType({})
 def is_parquet(file: Path) -> bool:
     """Whether the file is Parquet, by its first bytes. Raises NotFound, or Invalid if it is no CSV file either."""
     if not file.is_file():
+        if file.exists():
+            what = "a folder" if file.is_dir() else "a pipe or a device, which cannot be read twice"
+            raise errors.Invalid(f"--data: {file} is {what}", hint="Name a CSV or a Parquet file with a header.")
         raise errors.NotFound(f"--data: there is no file {file}", hint="Name a CSV or a Parquet file with a header.")
     try:
         with file.open("rb") as opened:
             start = opened.read(1024)
     except OSError as cause:
-        raise errors.Invalid(f"--data: {file} cannot be read: {cause.strerror}") from cause
+        raise errors.Invalid(
+            f"--data: {file} cannot be read: {cause.strerror}", hint="Make it readable, or name another file."
+        ) from cause
     if not start.strip():
         raise errors.Invalid(f"--data: {file} is empty", hint="Give a few rows of the data, with a header.")
     if what := _what_else(file, start):
