@@ -20,6 +20,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import manifest_file, yaml_edit
+from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.contracts.manifest import Batching, Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.local import folders
@@ -173,7 +174,7 @@ class Service:
         while True:
             if (code := self._process.poll()) is not None:
                 hint = f"`fairlead check {self._folder}` says more."
-                raise errors.Unavailable(f"the model cannot be served: {self._why(code)}", hint=hint)
+                raise errors.Unavailable(f"{CANNOT_BE_SERVED}{self._why(code)}", hint=hint)
             if not self.port:
                 self.port = self._listening()
             elif ask(self.port, "GET", "/readyz").status == 200:
@@ -190,7 +191,7 @@ class Service:
 
     def _why(self, code: int) -> str:
         """What the service has written before it ended; else the end of its log."""
-        said = Path(self._failure.name).read_text(errors="replace").strip()
+        said = Path(self._failure.name).read_text(errors="replace").strip().removeprefix(CANNOT_BE_SERVED)
         return said or f"it ended with code {code}: {' '.join(self._text().splitlines()[-TAIL_LINES:])}"
 
     def _end(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead.calibration.points import percentile
 from fairlead.optimization import verdict
-from fairlead.optimization.answers import Compared
+from fairlead.optimization.answers import Compared, Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ class Result:
                 agreeing[one.asked.revision] += one.agrees
         found = [OfRevision(name, count, agreeing[name]) for name, count in rows.items()]
         return sorted(found, key=lambda one: (one.agreeing / one.rows, -one.rows, one.revision))
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no request of those that are compared was answered now."""
+        return all(isinstance(one.asked.candidate, Failed) for one in self.compared.differences)
 
     @property
     def reason(self) -> str:

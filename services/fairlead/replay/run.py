@@ -41,10 +41,12 @@ class Wanted:
 def replay(target: Target, against: Target | None, wanted: Wanted, tell: Callable[[float], None]) -> Result:
     """Ask `target` what was recorded. The answers are compared with the recorded ones, or with those of `against`.
 
-    `tell` gets the share that is done. Raises NotFound or Invalid for a recording that has nothing to replay, and what
-    serving a folder raises.
+    `tell` gets the share that is done. Raises NotFound or Invalid for a recording that has nothing to replay,
+    Unavailable for an address where nobody answers, and what serving a folder raises.
     """
     manifest = target.manifest()
+    if against is not None:
+        against.manifest()  # before anything is served
     found = recording.read(wanted.source)
     model = wanted.model or (manifest.name if manifest else None)
     chosen = _chosen(found.requests, model, wanted)

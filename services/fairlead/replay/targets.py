@@ -37,7 +37,7 @@ class Target:
     @property
     def folder(self) -> Path | None:
         """The model folder; None for an address."""
-        return None if self.place.startswith(("http://", "https://")) else Path(self.place)
+        return None if "://" in self.place else Path(self.place)
 
     def manifest(self) -> Manifest | None:
         """The manifest of the folder; None for an address. Raises Invalid or NotFound for a folder that is none."""
@@ -73,8 +73,18 @@ class Asker:
     def __init__(self, url: SplitResult, key: str | None, timeout_s: float) -> None:
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(str(url.hostname), url.port, timeout=timeout_s)
-        self._path = url.path
+        self._path, self._place = url.path, f"{url.scheme}://{url.netloc}"
         self._headers = {"content-type": "application/json", **({KEY_HEADER: key} if key else {})}
+
+    def connect(self) -> None:
+        """Connect before the first request. Raises Unavailable where nobody is: no answer could be compared."""
+        try:
+            self._connection.connect()
+        except (OSError, http.client.HTTPException) as error:
+            raise errors.Unavailable(
+                f"{self._place} cannot be reached: {_why(error)}",
+                hint="Check the address, and that the gateway or service runs and can be reached from here.",
+            ) from error
 
     def ask(self, body: bytes, headers: Mapping[str, str]) -> Replied:
         """Send one body."""
@@ -104,7 +114,10 @@ class Asker:
 
 @contextlib.contextmanager
 def asker(target: Target, model: str) -> Iterator[Asker]:
-    """What asks a target. A folder is served as long as the context lasts. Raises Invalid and Unavailable."""
+    """What asks a target. A folder is served as long as the context lasts.
+
+    Raises Invalid, NotFound and Unavailable: what is no target, is not there, or does not answer.
+    """
     key = sendable(target.key) if target.key else None
     with contextlib.ExitStack() as stack:
         if target.folder is not None:
@@ -112,7 +125,9 @@ def asker(target: Target, model: str) -> Iterator[Asker]:
             url = urlsplit(f"http://{LOOPBACK}:{service.port}{PREDICT}")
         else:
             url = target.url(model)
-        yield stack.enter_context(contextlib.closing(Asker(url, key, target.timeout_s)))
+        found = stack.enter_context(contextlib.closing(Asker(url, key, target.timeout_s)))
+        found.connect()
+        yield found
 
 
 def _address(place: str) -> SplitResult | None:
@@ -124,7 +139,11 @@ def _address(place: str) -> SplitResult | None:
     except ValueError:
         return None
     is_path = parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
-    return parts if parts.hostname and port != 0 and is_path else None
+    return parts if parts.scheme in ("http", "https") and parts.hostname and port != 0 and is_path else None
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 def is_answered(answer: Any) -> bool:

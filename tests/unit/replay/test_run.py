@@ -258,6 +258,7 @@ def test_a_gateway_is_asked_below_the_model_and_the_version(tmp_path: Path) -> N
         "http://[::1",
         "http://host/\u20ac",
         "http://host/a b",
+        "ftp://host",
     ],
 )
 def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
@@ -289,10 +290,27 @@ def test_a_line_that_nests_too_deeply_to_be_compared_is_left_out(tmp_path: Path)
         assert replayed(source, url).unreadable == 1
 
 
-def test_an_address_where_nobody_answers_agrees_with_nothing(tmp_path: Path) -> None:
+def test_an_address_where_nobody_is_is_no_version_that_answers_otherwise(tmp_path: Path) -> None:
     with service(total) as url:
         pass
-    assert "now not at all" in replayed(written(tmp_path, ROWS[0]), url).reason
+    with pytest.raises(errors.Unavailable, match=f"{url} cannot be reached: Connection refused"):
+        replayed(written(tmp_path, ROWS[0]), url)
+
+
+def test_a_service_that_refuses_all_requests_is_told_apart_from_one_that_answers_otherwise(tmp_path: Path) -> None:
+    def refuses(row: Any) -> Any:
+        raise ValueError("no such version")
+
+    with service(refuses) as url, service(lambda row: total(row) | {"kind": "b"}) as other:
+        none, all_ = (replayed(written(tmp_path, *ROWS), one) for one in (url, other))
+    assert (none.compared.agreement, none.is_unanswered) == (0.0, True)
+    assert (all_.compared.agreement, all_.is_unanswered) == (0.0, False)
+
+
+def test_a_folder_to_compare_with_that_is_none_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    asked = Target("http://127.0.0.1:1"), Target(str(tmp_path / "nothing"))
+    with pytest.raises(errors.NotFound, match="nothing"):
+        replay(*asked, Wanted(written(tmp_path, ROWS[0])), lambda _: None)
 
 
 def test_the_model_must_be_named_where_there_are_several(tmp_path: Path) -> None:

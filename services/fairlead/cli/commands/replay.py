@@ -105,6 +105,8 @@ def _hint(found: Result) -> str:
             f"The recording hides {', '.join(found.hidden)}. Compare two versions with the same values in their place: "
             f"--fill {found.hidden[0]}=JSON --against DIR."
         )
+    if found.is_unanswered:
+        return "No request was answered: check the address, --model, --version and --key."
     return "Accept less with --min-agreement, or larger differences of numbers with --tolerance."
 
 
