@@ -22,7 +22,9 @@ class About:
     """Which lines are about a request, or about the requests of a trace. Without either, all are."""
 
     def __init__(self, request: str | None, trace: str | None) -> None:
-        """Raises Invalid for what is no id of a trace; a whole `traceparent` has one, too."""
+        """Raises Invalid for what is no id of a request or a trace; a whole `traceparent` has one of the latter."""
+        if request is not None and not request.strip():  # every line would mention it
+            raise errors.Invalid("--request: the id is empty", hint="a response has it in the header x-request-id")
         found = _TRACE_ID.search(trace.lower()) if trace is not None else None
         if trace is not None and found is None:
             raise errors.Invalid(

@@ -47,3 +47,9 @@ def test_an_attempt_that_failed_says_why_in_words() -> None:
     assert entry.fields["message"] == "attempt failed at the gateway"
     assert entry.fields["why"] == "no connection to the instance"
     assert entry.concerns("iris", [], None)
+
+
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_empty_id_of_a_request_is_refused_and_does_not_fit_every_line(given: str) -> None:
+    with pytest.raises(errors.Invalid, match="the id is empty"):
+        About(given, None)

@@ -20,7 +20,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import console, print_json
 from fairlead.control.drift import MAX_CONCURRENT, counts_of, over_http
-from fairlead.views.drift import version_drifts
+from fairlead.views.drift import State, version_drifts
 
 
 def command(
@@ -33,7 +33,8 @@ def command(
 ) -> None:
     """Show whether a model's rows and answers are as those of its reference profile, and which of them moved.
 
-    Counted are the rows since each instance started. --json has the shares of every bin.
+    Counted are the rows since each instance started. --json has the shares of every bin. Exit code 6 if no instance
+    says what it has counted.
     """
     where = PlatformLocation(state, context, namespace)
     store = connect(where).store
@@ -51,11 +52,16 @@ def command(
             raise errors.NotFound(f"{model} has no version {version!r} now", hint=f"its versions: {names}")
     if as_json:
         print_json(drift_table.to_json(found))
-        return
-    if not found:
+    elif not found:
         raise errors.NotFound(
             f"no version of {model} runs or serves, so there is no drift to show",
             hint=f"see what it waits for: {where.with_options(f'fairlead status {model}')}",
         )
-    for one in drift_table.tables(model, found):
-        console().print(one)
+    else:
+        for one in drift_table.tables(model, found):
+            console().print(one)
+    if found and all(one.state in (State.UNAVAILABLE, State.NO_INSTANCE) for one in found):
+        raise errors.Unavailable(
+            f"no instance of {model}{f' {version}' if version else ''} says what it has counted",
+            hint=f"see whether they run: {where.with_options(f'fairlead status {model}')}",
+        )

@@ -75,8 +75,14 @@ def test_one_version_is_shown_alone(running: Path, capsys: pytest.CaptureFixture
     assert "1.0.0" not in shown
 
 
-def test_a_version_without_an_instance_is_told(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command("iris", state=state)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_where_no_version_has_an_instance_it_is_told_and_no_success(
+    state: Path, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(errors.Unavailable, match="no instance of iris says what it has counted") as caught:
+        command("iris", state=state, as_json=as_json)
+    assert caught.value.hint is not None
+    assert "fairlead status iris" in caught.value.hint
     assert capsys.readouterr().out.count("drift unavailable: no instance of it runs") == 2
 
 
