@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from fairlead.contracts.control_telemetry import CONTROL_CONDITION
 from fairlead.contracts.status import Condition, Reason
 from fairlead.store.statuses import read_status
 from support.drift import doublers as measured
@@ -45,6 +47,13 @@ def inputs(platform: Platform, model: str) -> Condition | None:
     return status.condition("InputsDiffer") if status is not None else None
 
 
+def alerting(scraped: str) -> dict[str, float]:
+    """By model, what the alert FairleadCandidateInputsDiffer reads."""
+    families = {one.name: one for one in text_string_to_metric_families(scraped)}
+    lines = families[CONTROL_CONDITION.name].samples
+    return {one.labels["model"]: one.value for one in lines if one.labels["condition"] == "InputsDiffer"}
+
+
 def says(platform: Platform, model: str, reason: Reason) -> bool:
     found = inputs(platform, model)
     return found is not None and found.reason == reason
@@ -65,6 +74,7 @@ def test_a_candidate_that_gets_other_rows_is_told_and_one_that_gets_the_same_is_
         told = platform.command("status", PINNED)
         page = html.unescape(httpx.get(f"{platform.control_url}/console/routes/{PINNED}").text)
         fair = platform.command("status", FAIR)
+        scraped = httpx.get(f"{platform.control_url}/metrics", timeout=10).text
         assert platform.head(PINNED).table.weight == 5000
     found = inputs(platform, PINNED)
     assert found is not None
@@ -74,3 +84,4 @@ def test_a_candidate_that_gets_other_rows_is_told_and_one_that_gets_the_same_is_
     for shown in (" ".join(told.split()), page):
         assert "1.1.0 gets other rows than 1.0.0: value differs" in shown
     assert "other rows" not in fair
+    assert alerting(scraped) == {FAIR: 0, PINNED: 1}
