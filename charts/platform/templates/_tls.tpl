@@ -25,6 +25,16 @@
 {{ .Values.tls.controlPlane }}
 {{- end }}
 
+{{/* Fails where gateways that ask the control plane without TLS would be cut off. Nothing is known without a cluster. */}}
+{{- define "platform.noneIsCutOff" -}}
+{{- if and .Release.IsUpgrade (eq (include "platform.tlsControlPlane" .) "only") -}}
+{{- $running := lookup "v1" "ConfigMap" .Release.Namespace (include "platform.name" (list . "gateway")) -}}
+{{- if and $running (not (contains "/etc/fairlead/authorities.json" (get ($running.data | default dict) "bootstrap.json"))) -}}
+{{- fail (printf "%stls.controlPlane: is only, but the gateways of this release ask the control plane without TLS, and would get no tables until they are replaced; upgrade with both first, and with only when the gateways have been replaced (docs/tls.md)" (include "fairlead.at" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The Secret with the certificate that clients see; empty if the entry has no TLS. */}}
 {{- define "platform.entrySecret" -}}
 {{- $tls := .Values.gateway.tls -}}
