@@ -128,7 +128,7 @@ def test_a_folder_without_images_or_for_labels_is_refused(profiled: Path, tmp_pa
     with pytest.raises(errors.Invalid, match="has no image files"):
         rows_of(tmp_path, load_folder(profiled))
     with pytest.raises(errors.Invalid, match="is a folder, which has no columns"):
-        labels_of(tmp_path, "label")
+        labels_of(tmp_path, "label", load_folder(profiled))
 
 
 def test_golden_rows_name_files_of_the_folder(folder: Path, pictures: Any) -> None:
