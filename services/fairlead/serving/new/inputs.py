@@ -8,10 +8,8 @@ value that its encoder does not know.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, get_args
-
-import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.columns import ColumnType, problem
@@ -88,7 +86,7 @@ def _input(name: str, column: str, facts: Facts, values: Any, *, is_named: bool)
 
 
 def _datatype(column: str, facts: Facts, choices: Sequence[Any], values: Any) -> str:
-    if any(isinstance(value, date | np.datetime64) for value in choices):
+    if any(isinstance(value, date | timedelta) for value in choices):
         raise _has_dates(column, "column of dates")
     if facts.is_text or any(isinstance(value, str) for value in choices):
         return "BYTES"

@@ -95,7 +95,9 @@ def _of_a_leaf(step: Any, columns: Sequence[int]) -> Iterator[tuple[int, Facts]]
     categories = getattr(step, "categories_", None)
     if isinstance(categories, list) and len(categories) == len(columns):
         for place, known in zip(columns, categories, strict=True):
-            listed = np.asarray(known).tolist()
+            array = np.asarray(known)
+            # Times in nanoseconds would become integers.
+            listed = (array.astype(f"{array.dtype.kind}8[us]") if array.dtype.kind in "mM" else array).tolist()
             values = tuple(value for value in listed if value is not None and value == value)
             is_text = any(isinstance(value, str) for value in values)
             yield place, Facts(is_text, values=values, has_none=None in listed)

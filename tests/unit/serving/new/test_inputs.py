@@ -90,8 +90,9 @@ def test_columns_that_the_estimator_takes_no_numbers_in_are_texts() -> None:
     assert [one["datatype"] for one in found] == ["BYTES", "BYTES"]
 
 
-def test_a_column_of_dates_that_an_encoder_knows_is_refused_as_one_of_the_sample_is(tmp_path: Path) -> None:
-    days = pd.DataFrame({"day": pd.to_datetime(["2024-01-02", "2024-01-03"]), "x": [1.0, 2.0]})
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "datetime64[us]"])
+def test_a_column_of_dates_that_an_encoder_knows_is_refused_as_one_of_the_sample_is(tmp_path: Path, kind: str) -> None:
+    days = pd.DataFrame({"day": pd.to_datetime(["2024-01-02", "2024-01-03"]).astype(kind), "x": [1.0, 2.0]})
     columns = make_column_transformer((OrdinalEncoder(), ["day"]), remainder="passthrough")
     estimator = make_pipeline(columns, DecisionTreeRegressor()).fit(days, [1.0, 2.0])
     file = tmp_path / "days.csv"
