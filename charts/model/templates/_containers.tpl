@@ -38,7 +38,9 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 {{- with .callTimeout }}
 - {name: FAIRLEAD_CALL_TIMEOUT_S, value: {{ . | quote }}}
 {{- end }}
-{{- if hasPrefix "nvidia.com/" (dig "resource" "" (.gpu | default dict)) }}
+{{- $given := list }}
+{{- range $pod.extraEnv }}{{ $given = append $given .name }}{{ end }}
+{{- if and (hasPrefix "nvidia.com/" (dig "resource" "" (.gpu | default dict))) (not (has "NVIDIA_DRIVER_CAPABILITIES" $given)) }}
 # What the container toolkit mounts from the driver: CUDA and nvidia-smi. `extraEnv` may say more.
 - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,utility"}
 {{- end }}
