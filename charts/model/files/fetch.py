@@ -54,16 +54,19 @@ def obtain(source: str, archive: Path, wanted: str) -> str:
         download(source, archive)
         return sha256(archive)
     kept = Path(cache, wanted)
-    if taken(kept, archive, wanted):
-        return wanted
-    with locked(kept.with_suffix(".lock")) as is_locked:
-        if is_locked and taken(kept, archive, wanted):  # another pod has fetched it meanwhile
-            return wanted
-        download(source, archive)
-        found = sha256(archive)
-        if is_locked and found == wanted:
-            keep(archive, kept)
-    return found
+    has_waited = False
+    while not taken(kept, archive, wanted):
+        with locked(kept.with_suffix(".lock")) as is_locked:
+            if is_locked and not has_waited and kept.exists():
+                # Another pod has fetched it meanwhile. All that waited copy it at the same time, without the lock.
+                has_waited = True
+                continue
+            download(source, archive)
+            found = sha256(archive)
+            if is_locked and found == wanted:
+                keep(archive, kept)
+            return found
+    return wanted
 
 
 def taken(kept: Path, archive: Path, wanted: str) -> bool:
@@ -89,7 +92,12 @@ def locked(file: Path) -> Iterator[bool]:
     """Whether this process alone has the lock; it ends with the process, however that ends."""
     with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(stack.enter_context(file.open("w")), fcntl.LOCK_EX)
+            opened = stack.enter_context(file.open("w"))
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{file.stem}: another pod fetches it into the cache; waiting for it", flush=True)
+                fcntl.flock(opened, fcntl.LOCK_EX)
         except OSError as error:
             print(f"the cache is not used: {error}")
             yield False
