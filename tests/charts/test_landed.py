@@ -24,7 +24,11 @@ from support.helm import Object, render
 Objects = Mapping[tuple[str, str], Object]
 ENVIRONMENT = "prod"
 NEEDED: Mapping[str, dict[str, Any]] = {"model": IRIS, "platform": {}, "crds": {}}
-CHANGED_IN_PODS: set[str] = set()
+CHANGED_IN_PODS: set[str] = {
+    # gke, on demand: not on preemptible nodes
+    "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions",
+    "spec.initContainers[].args[]",  # source.kind init: pods that waited for the cache copy from it side by side
+}
 """Paths in the pods of a model that this tree's charts change, so that an upgrade of the model replaces its pods. The
 changelog has a line about each."""
 
