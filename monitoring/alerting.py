@@ -68,8 +68,8 @@ def _of_users(records: Records) -> Iterator[Alert]:
         "FairleadNoTraffic",
         "ticket",
         "10m",
-        f"{MODEL_NAME}: no request for ten minutes; within the last hour there were some",
-        f"{every} == 0 and max_over_time({_sampled(every, settings)}) > 0",
+        f"{MODEL_NAME}: no request for ten minutes; within the last hour there was more than one a minute",
+        f"{every} == 0 and avg_over_time({_sampled(every, settings)}) > {settings.least_usual:.4f}",
     )
 
 

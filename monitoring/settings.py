@@ -86,6 +86,8 @@ class Settings:
         Burn(3, "1d", "2h", "ticket"),  # 10 % in a day
         Burn(1, "3d", "6h", "ticket"),  # 10 % in three days
     )
+    least_usual: float = 1 / 60
+    """Requests per second of the last hour from which ten minutes without any are no chance: one a minute."""
     least_failures: int = 5
     """With fewer failures in the long window no budget burns: one failure of a hundred requests is no incident."""
     least_rate: float = 0.05

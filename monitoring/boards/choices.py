@@ -21,8 +21,10 @@ def variables(records: Records, *names: str, one: tuple[str, ...] = ()) -> tuple
     """The choices with these names; each one narrows those after it. Of those in `one` only one value can be chosen:
     a dashboard whose lines are called by their version would mix two models up."""
     weight = control_telemetry.CONTROL_WEIGHT
+    # Models of a further namespace have no leader there. A dashboard of the platform itself has no models to choose.
+    of_models = "model" in names
     found = {
-        "namespace": f"label_values({series(control_telemetry.CONTROL_LEADER)}, namespace)",
+        "namespace": f"label_values({series(weight if of_models else control_telemetry.CONTROL_LEADER)}, namespace)",
         "model": f"label_values({series(weight, **NAMESPACE)}, model)",
         "version": f"label_values({chosen(records.requests, **OF_MODEL)}, version)",
         "feature": f"label_values({chosen(records.drift[0].reference.rows, **OF_VERSION)}, feature)",

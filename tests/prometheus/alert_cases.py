@@ -85,9 +85,9 @@ CASES = (
     Case(
         "FairleadNoTraffic",
         answers("2", "0+60x30 1800+0x90"),
-        answers("2", steady(1800)),  # nobody has used it for a long time
+        answers("2", "0x29 1+0x90"),  # one request an hour
         55,
-        "iris: no request for ten minutes; within the last hour there were some",
+        "iris: no request for ten minutes; within the last hour there was more than one a minute",
     ),
     Case(
         "FairleadDegraded",
