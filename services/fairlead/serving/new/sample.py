@@ -49,7 +49,9 @@ class Sample:
             return f"always missing in {self.file}"
         if values.dtype.kind in "iuf" and values.dtype.name != "category":
             finite = values[abs(values) < float("inf")]
-            return f"from {finite.min():g} to {finite.max():g} in {self.file}" if len(finite) else ""
+            if not len(finite):
+                return f"never finite in {self.file}"
+            return f"from {finite.min():g} to {finite.max():g} in {self.file}"
         return f"{values.nunique()} different in {self.file}"
 
 

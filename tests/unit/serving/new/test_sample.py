@@ -118,4 +118,4 @@ def test_the_range_of_a_number_leaves_infinities_out() -> None:
     values = pd.DataFrame({"x": [1.0, float("inf"), -2.0], "y": [float("inf")] * 3})
     found = sample.Sample("rows.csv", values)
     assert found.description("x") == "from -2 to 1 in rows.csv"
-    assert found.description("y") == ""
+    assert found.description("y") == "never finite in rows.csv"
