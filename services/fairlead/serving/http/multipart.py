@@ -1,15 +1,17 @@
 """Reads the parts of a body that is multipart/form-data (RFC 7578), as `curl -F` and the forms of browsers send it.
 
-The whole body is in memory and its size is limited. It is searched at the speed of C, so a file of megabytes holds the
-interpreter for milliseconds.
+The whole body is in memory and its size is limited. It is searched at the speed of C, and only the content of a part
+is copied.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from fairlead import errors
+from fairlead.serving import interpreter
 
 _LONGEST_BOUNDARY = 70
 _HEAD_BYTES = 8192
@@ -32,12 +34,9 @@ def parts(content_type: bytes, body: bytes, most: int) -> list[Part]:
     boundary = _parameter(content_type.decode("latin-1"), "boundary").encode("latin-1")
     if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
         raise _wrong("the content-type names no boundary, which separates the parts")
-    line = b"\r\n--" + boundary
-    # Before the first boundary, and after the last one, there is nothing that counts.
-    _, *sections = (b"\r\n" + body).split(line, most + 2)
     found: list[Part] = []
-    for section in sections:
-        if section.startswith(b"--"):
+    for section in _sections(body, b"\r\n--" + boundary):
+        if bytes(section[:2]) == b"--":
             if not found:
                 raise _wrong("the form has no part")
             return found
@@ -47,8 +46,24 @@ def parts(content_type: bytes, body: bytes, most: int) -> list[Part]:
     raise _wrong("the form does not end with its boundary and two hyphens: it is not complete")
 
 
-def _part(section: bytes) -> Part:
-    padding, begin, rest = section.partition(b"\r\n")
+def _sections(body: bytes, line: bytes) -> Iterator[memoryview]:
+    """What follows each boundary, until the next one. Before the first boundary there is nothing that counts."""
+    view, first = memoryview(body), line.removeprefix(b"\r\n")
+    begin = len(first) if body.startswith(first) else _after(body, line, 0)
+    while begin:
+        after = _after(body, line, begin)
+        yield view[begin : after - len(line)] if after else view[begin:]
+        begin = after
+
+
+def _after(body: bytes, line: bytes, start: int) -> int:
+    """Where the next boundary ends; 0 if there is none."""
+    place = interpreter.find(body, line, start)
+    return place + len(line) if place >= 0 else 0
+
+
+def _part(section: memoryview) -> Part:
+    padding, begin, rest = bytes(section[: _HEAD_BYTES + 2]).partition(b"\r\n")
     if not begin or padding.strip(b" \t"):
         raise _wrong("a boundary is not followed by a line break")
     # A part may have no headers at all.
@@ -66,7 +81,8 @@ def _part(section: bytes) -> Part:
                 name = _parameter(value, "name")
             case "content-transfer-encoding" if value.strip().lower() not in ("binary", "8bit", "7bit"):
                 raise _wrong("a part has a content-transfer-encoding: send the bytes as they are")
-    return Part(name, rest[end + 4 :] if end else rest[2:])
+    content = len(padding) + 2 + (end + 4 if end else 2)
+    return Part(name, interpreter.copied(section[content:]))
 
 
 def _parameter(value: str, name: str) -> str:

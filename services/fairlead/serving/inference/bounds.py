@@ -16,6 +16,7 @@ import numpy as np
 import pydantic_core
 
 from fairlead import errors
+from fairlead.serving import interpreter
 from fairlead.serving.inference import schema_walk
 
 CONTAINER_VALUES = 4
@@ -75,7 +76,7 @@ class Bounds:
         self._check_depth(body)
         found = _count(body, b":", over=self._keys)
         # Where no value is a mapping, the number of objects limits the number of keys.
-        if self._cost.widest is not None and found > body.count(b"{") * self._cost.widest + self._keys:
+        if self._cost.widest is not None and found > interpreter.count(body, b"{") * self._cost.widest + self._keys:
             raise self._too_many_keys(("body",))
         return found > self._keys
 
@@ -126,12 +127,13 @@ class Bounds:
 
 
 def _values(body: bytes) -> int:
-    return body.count(b",") + CONTAINER_VALUES * (body.count(b"{") + body.count(b"["))
+    commas, objects, lists = (interpreter.count(body, mark) for mark in (b",", b"{", b"["))
+    return commas + CONTAINER_VALUES * (objects + lists)
 
 
 def _count(body: bytes, character: bytes, over: int) -> int:
     """How often a character occurs; not in text, if it occurs more than `over` times."""
-    found = body.count(character)
+    found = interpreter.count(body, character)
     return found if found <= over else _without_text(body).count(character)
 
 

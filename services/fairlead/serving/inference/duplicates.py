@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.serving import interpreter
 
 Pairs = list[tuple[str, Any]]
 SEARCHED_BYTES = 64 * 1024
@@ -46,18 +47,18 @@ class KeyCount:
 
     def are_all(self, body: bytes, rows: Sequence[BaseModel], others: int) -> bool:
         """Whether the body has no other keys than those of the rows and `others`, and none twice; if `is_countable`."""
-        return body.count(b":") == self._of(rows) + others
+        return interpreter.count(body, b":") == self._of(rows) + others
 
     def check_row(self, body: bytes, row: BaseModel) -> None:
         """Raise Invalid if a key of the row that was read from `body` occurs twice."""
         keys = self.of_a_row or len(row.__pydantic_fields_set__)
-        if body.count(b":") != keys or not self._fields_are_keys:
+        if interpreter.count(body, b":") != keys or not self._fields_are_keys:
             self._look(body, keys)
 
     def check_rows(self, body: bytes, rows: Sequence[BaseModel], others: int = 0) -> None:
         """The same for several rows. `others` is the number of keys outside the rows."""
         keys = self._of(rows)
-        if body.count(b":") != keys + others or not self._fields_are_keys:
+        if interpreter.count(body, b":") != keys + others or not self._fields_are_keys:
             self._look(body, keys, others)
 
     def _of(self, rows: Sequence[BaseModel]) -> int:

@@ -6,7 +6,6 @@ piece is the text of whole rows as the client sent it, so each value means the s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,19 +13,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.serving import interpreter
 from fairlead.serving.inference import contract
 
 Decode = Callable[[bytes], list[BaseModel]]
 PIECE_BYTES = 32 * 1024
 """The bytes of a piece, which is one row if that is longer. Rows of many small objects need up to 0.4 ms per KiB."""
-_PAUSE_S = 1e-6
-"""Sleep this long between two pieces, so that a thread which waits for the interpreter gets it.
-
-A waiting thread asks for the interpreter only once the same thread has held it for 5 ms without a break. Counting with
-numpy gives it up for microseconds, many times in a piece: too short for the other thread to wake up, and its 5 ms
-begin again. So the event loop waited for all pieces of a body, up to 140 ms of processor time, on a machine that wakes
-threads slowly.
-"""
 _BRACKETS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _STEP = np.array([_BRACKETS.get(chr(byte), 0) for byte in range(256)], dtype=np.int8)
 _IS_MARK = np.array([chr(byte) in '{}[],"' for byte in range(256)])
@@ -93,7 +85,7 @@ def decoder(terms: contract.Contract, whole: Decode, place: tuple[str, ...]) -> 
         for first, begin, end in found.pieces():
             if not body[begin:end].strip():  # a comma too many, which only the whole body shows
                 return whole(body)
-            time.sleep(_PAUSE_S)
+            interpreter.give_way()
             try:
                 if first:
                     rows += terms.decode_many(b"[%b]" % body[begin:end])

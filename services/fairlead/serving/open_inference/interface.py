@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
+from fairlead.serving import interpreter
 from fairlead.serving.inference import contract, duplicates, lines, tensors
 from fairlead.serving.inference.admission import DecodedRequest, Encode
 from fairlead.serving.inference.bounds import Bounds
@@ -106,7 +107,7 @@ class OpenInference:
             request = self._request.read(body)
         except ValidationError as problem:
             raise contract.invalid(self._request.complete(body, problem)) from None
-        if body.count(b":") != _keys(request):
+        if interpreter.count(body, b":") != _keys(request):
             duplicates.check(body)
         return request
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead import errors
 from fairlead.serving.http import multipart
@@ -44,3 +48,24 @@ def test_only_the_first_parameters_of_a_header_are_read(tail: bytes) -> None:
     head = b"Content-Disposition: form-data" + tail + b'; name="late"'
     assert multipart.parts(FORM, form(head), 1) == [multipart.Part("", b"x")]
     assert multipart.parts(FORM, form(IMAGE + tail), 1) == [multipart.Part("image", b"x")]
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=5), st.sampled_from([b"", b"before\r\n"]))
+def test_the_content_of_each_part_is_read_as_it_is(contents: list[bytes], before: bytes) -> None:
+    contents = [content.replace(b"\r\n--B", b"") for content in contents]
+    body = (
+        before + b"".join(b"--B\r\n" + IMAGE + b"\r\n\r\n" + content + b"\r\n" for content in contents) + b"--B--\r\n"
+    )
+    found = multipart.parts(FORM, body, 5)
+    assert found == [multipart.Part("image", content) for content in contents]
+
+
+def test_the_content_of_a_part_is_the_only_copy_of_a_file() -> None:
+    size = 8 * 2**20
+    body = b"--B\r\n" + IMAGE + b"\r\n\r\n" + bytes(size) + b"\r\n--B--\r\n"
+    tracemalloc.start()
+    try:
+        multipart.parts(FORM, body, 1)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
