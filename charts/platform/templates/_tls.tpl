@@ -25,12 +25,18 @@
 {{ .Values.tls.controlPlane }}
 {{- end }}
 
-{{/* Fails where gateways that ask the control plane without TLS would be cut off. Nothing is known without a cluster. */}}
+{{/* Fails where gateways that run would be cut off from the control plane. Nothing is known without a cluster. */}}
 {{- define "platform.noneIsCutOff" -}}
-{{- if and .Release.IsUpgrade (eq (include "platform.tlsControlPlane" .) "only") -}}
+{{- if .Release.IsUpgrade -}}
 {{- $running := lookup "v1" "ConfigMap" .Release.Namespace (include "platform.name" (list . "gateway")) -}}
-{{- if and $running (not (contains "/etc/fairlead/authorities.json" (get ($running.data | default dict) "bootstrap.json"))) -}}
+{{- if $running -}}
+{{- $asksWithTLS := contains "/etc/fairlead/authorities.json" (get ($running.data | default dict) "bootstrap.json") -}}
+{{- if and (eq (include "platform.tlsControlPlane" .) "only") (not $asksWithTLS) -}}
 {{- fail (printf "%stls.controlPlane: is only, but the gateways of this release ask the control plane without TLS, and would get no tables until they are replaced; upgrade with both first, and with only when the gateways have been replaced (docs/tls.md)" (include "fairlead.at" .)) -}}
+{{- end -}}
+{{- if and (eq .Values.tls.mode "off") $asksWithTLS -}}
+{{- fail (printf "%stls.mode: is off, but the gateways of this release ask the control plane with TLS, and would get no tables until they are replaced; upgrade with tls.controlPlane: \"off\" first, and with tls.mode: \"off\" when the gateways have been replaced (docs/tls.md)" (include "fairlead.at" .)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
