@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TextIO, cast
 
 from fairlead import errors
 from fairlead.cli.checking import printing_apart
+from fairlead.contracts import json_text
 
 JSON = (".json", ".jsonl")
 
@@ -59,7 +59,7 @@ def _json_rows(data: Path) -> list[dict[str, Any]]:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_value)
+        return json_text.read(text, constant=_no_value)
     except ValueError as cause:
         raise errors.Invalid(
             f"--data: {where} cannot be read as JSON: {cause}",

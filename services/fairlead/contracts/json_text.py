@@ -14,13 +14,20 @@ MAX_DEPTH = 100
 """How many lists and objects may be inside one another. Real documents have about ten, and pydantic reads 200."""
 
 
-def read(text: str | bytes, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def read(
+    text: str | bytes,
+    *,
+    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    constant: Callable[[str], Any] | None = None,
+) -> Any:
     """The value of a JSON text. `pairs` makes the value of an object, which must be a dictionary.
+
+    `constant` makes the value of NaN, Infinity and -Infinity, which are no JSON; without it they are numbers.
 
     Raises ValueError if the text is not JSON, or has more than `MAX_DEPTH` lists and objects inside one another.
     """
     try:
-        found = json.loads(text, object_pairs_hook=pairs)
+        found = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except RecursionError:
         raise _too_deep() from None
     level = [found]

@@ -38,7 +38,7 @@ def new(folder: Path, file: Path, **options: Any) -> Written:
 def test_a_folder_from_the_file_alone_is_fit_to_serve(libraries: list[Path], tmp_path: Path, name: str) -> None:
     saved(name, file := tmp_path / FILES[name])
     found = new(tmp_path, file)
-    assert found.golden_rows > 1
+    assert len(found.golden.rows) > 1
     assert is_fit(check_folder(found.folder))
 
 
@@ -51,7 +51,7 @@ def test_rows_of_the_table_become_golden_rows_with_the_names_of_categories(
         tmp_path / "table.csv", index=False
     )
     found = new(tmp_path, file, data=tmp_path / "table.csv")
-    assert (found.golden_rows, found.skipped) == (8, 0)
+    assert (len(found.golden.rows), found.golden.skipped) == (8, 0)
     loaded = load_folder(found.folder)
     assert {row.input["city"] for row in loaded.golden} <= {"Bern", "Oslo", "Rome"}
     assert any(row.input["age"] is None for row in loaded.golden)

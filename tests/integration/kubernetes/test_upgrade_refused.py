@@ -16,7 +16,7 @@ Upgrade = Callable[[str], str]
 
 @pytest.fixture
 def upgrade(prepared: Cluster, namespace: str) -> Upgrade:
-    """Installs the platform, or upgrades it, with this `tls.controlPlane`; with "no certificates", `tls.mode` is off."""
+    """Installs or upgrades the platform with this `tls.controlPlane`; "no certificates" means `tls.mode: "off"`."""
     kube = prepared.client(namespace)
     named = [f"--set=tls.secretNames.{part}={part.lower()}-certificate" for part in SECRETS]
 

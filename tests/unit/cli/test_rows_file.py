@@ -50,7 +50,10 @@ def test_a_line_of_json_may_have_any_letter_and_empty_lines_are_no_rows(tmp_path
     assert rows_file.read(tmp_path, data) == [{"text": "a\u2028b"}, {"text": "c"}]
 
 
-@pytest.mark.parametrize(("text", "said"), [('{"x": 1}\n{"x": NaN}\n', "rows.jsonl:2 .*NaN"), ("{\n", "rows.jsonl:1 ")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('{"x": 1}\n{"x": NaN}\n', "rows.jsonl:2 .*NaN"), ("{\n", "rows.jsonl:1 "), ("[" * 9000, "nested too deeply")],
+)
 def test_a_line_that_is_no_json_is_named(tmp_path: Path, text: str, said: str) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(text)

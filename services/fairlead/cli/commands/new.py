@@ -61,15 +61,15 @@ def command(
     with printing_apart() as asked, redirect_stdout(cast(TextIO, asked)), redirect_stderr(cast(TextIO, asked)):
         written = write(name, version, file, out, sha256=sha256, data=data, code=code or (), trusted=trusted or ())
     folder = written.folder
-    say(f"{folder}: written, with {written.golden_rows} golden rows")
+    say(f"{folder}: written, with {len(written.golden.rows)} golden rows")
     if sha256 is not None and written.sha256 != sha256.lower():
         say(
             f"its artifact has the sha256 {written.sha256[:12]}..., not that of {file}: the estimator was written again"
         )
     for problem in written.left_out:
         say(f"not served: {problem.message}. {problem.hint or ''}".rstrip())
-    if written.skipped:
-        say(f"{written.skipped} rows of {data} are not among them: they are invalid, or the model does not answer them")
+    if skipped := written.golden.skipped:
+        say(f"{skipped} {'row' if skipped == 1 else 'rows'} of {data} left out; the first: {written.golden.why}")
     if data is not None:
         say(_profile(folder, data))
     findings, printed = run_checks(str(folder), folder)

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel
-
-from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import boosters, declared, golden
 from fairlead.serving.formats.folder import FORMATS, ModelFolder
@@ -16,6 +13,7 @@ from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.writer import write_folder
 from fairlead.serving.new import sample
+from fairlead.serving.new.golden_rows import Chosen, answered
 
 _START = 4096
 
@@ -32,8 +30,8 @@ def format_of(file: Path) -> str | None:
     return "xgboost" if start.startswith(b"{") and b"learner" in start else None
 
 
-def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None) -> tuple[ModelFolder, int]:
-    """Write the folder, and return it and how many rows of the sample are none of its golden rows.
+def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None) -> tuple[ModelFolder, Chosen]:
+    """Write the folder, and return it and its golden rows.
 
     `stated` are the fields of the manifest that the file does not give. Raises Invalid for a damaged file.
     """
@@ -41,15 +39,11 @@ def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None
     inputs, outputs = adapter.signature(file)
     row_type = strict(declared.object_type("Row", inputs, held=adapter.held))
     asked, described = _sampled(inputs, data) if data else (made_up(row_type), inputs)
-    rows = [row for row in asked if _is_valid(row, row_type)]
-    if not rows:
-        raise errors.Invalid(
-            f"no row of {data or 'made-up values'} is one of the booster",
-            hint="Give a few rows of the table that it was trained on: --data FILE.",
-        )
+    hint = "Give a few rows of the table that it was trained on: --data FILE."
+    chosen = answered(asked, lambda row: golden.parsed(row, row_type), data, hint)
     named = {"inputs": _as_yaml(described), "outputs": _as_yaml(outputs)}
-    made = write_folder(folder, {**stated, **named}, file, golden_inputs=rows)
-    return made, len(asked) - len(rows) if data else 0
+    made = write_folder(folder, {**stated, **named}, file, golden_inputs=chosen.rows)
+    return made, chosen
 
 
 def _sampled(inputs: Sequence[Tensor], data: Path) -> tuple[list[dict[str, Any]], Sequence[Tensor]]:
@@ -66,11 +60,3 @@ def _sampled(inputs: Sequence[Tensor], data: Path) -> tuple[list[dict[str, Any]]
 
 def _as_yaml(tensors: Sequence[Tensor]) -> list[dict[str, Any]]:
     return [{"name": one.name, **one.model_dump(mode="json", exclude_defaults=True)} for one in tensors]
-
-
-def _is_valid(row: Mapping[str, Any], row_type: type[BaseModel]) -> bool:
-    try:
-        golden.parsed(row, row_type)
-    except errors.Invalid:
-        return False
-    return True

@@ -23,21 +23,18 @@ from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.writer import write_folder
 from fairlead.serving.new import asking, booster, inputs, network, outputs, sample, structure, trained_file
+from fairlead.serving.new.golden_rows import Chosen, answered
 
 IN_EVERY_IMAGE = frozenset({"joblib", "numpy", "scikit-learn", "scipy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The folder, the digest of its artifact, and how many golden rows it has.
-
-    `skipped`: rows of the sample that the model does not answer. `left_out`: why outputs of the file are not served.
-    """
+    """The folder, its artifact's digest and its golden rows. `left_out`: why outputs of the file are not served."""
 
     folder: Path
     sha256: str
-    golden_rows: int
-    skipped: int
+    golden: Chosen
     left_out: tuple[errors.Invalid, ...] = ()
 
 
@@ -68,8 +65,8 @@ def write(
         if sha256 is not None:
             trained_file.check_digest(file, sha256)
         named = {"name": name, "version": version, "title": name, "format": of_booster}
-        made, skipped = booster.write(folder, named, file, data)
-        return Written(folder, _artifact(made), len(made.golden), skipped)
+        made, chosen = booster.write(folder, named, file, data)
+        return Written(folder, _artifact(made), chosen)
     trained = trained_file.read(file, sha256, code, trusted)
     estimator = trained.value
     with warnings.catch_warnings():
@@ -79,12 +76,12 @@ def write(
         if trusted:
             stated["trusted"] = [*trusted]
         stated["inputs"] = inputs.infer(estimator, found)
-        rows, skipped = _answered(estimator, stated["inputs"], found)
-        stated["outputs"] = outputs.infer(estimator, stated["inputs"], rows)
+        chosen = _chosen(estimator, stated["inputs"], found, data)
+        stated["outputs"] = outputs.infer(estimator, stated["inputs"], chosen.rows)
         libraries = ["pandas"] if inputs.names_of(estimator)[0] is not None else []
-        made = write_folder(folder, stated, estimator, code=code, golden_inputs=rows, libraries=libraries)
+        made = write_folder(folder, stated, estimator, code=code, golden_inputs=chosen.rows, libraries=libraries)
     _write_requirements(folder, made.manifest.built_with)
-    return Written(folder, _artifact(made), len(rows), skipped)
+    return Written(folder, _artifact(made), chosen)
 
 
 def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | None, data: Path | None) -> Written:
@@ -96,7 +93,7 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
             trained_file.check_digest(file, sha256)
     with _private_copy(file, sha256) as copy:
         made = network.write(folder, stated, copy, data)
-    return Written(folder, _artifact(made.folder), len(made.folder.golden), made.skipped, made.left_out)
+    return Written(folder, _artifact(made.folder), made.golden, made.left_out)
 
 
 @contextlib.contextmanager
@@ -139,27 +136,12 @@ def _sample(estimator: Any, data: Path) -> sample.Sample:
     return sample.of(data, frame, names, count)
 
 
-def _answered(
-    estimator: Any, stated: list[dict[str, Any]], given: sample.Sample | None
-) -> tuple[list[dict[str, Any]], int]:
-    """Rows that are valid and that the estimator answers, and how many rows of the sample are not."""
+def _chosen(estimator: Any, stated: list[dict[str, Any]], given: sample.Sample | None, data: Path | None) -> Chosen:
+    """Rows that are valid and that the estimator answers."""
     row_type = strict(declared.row_type(_outline("rows", "1", stated)))
     asked = given.rows(stated) if given else made_up(row_type)
-    rows, failure = [], None
-    for row in asked:
-        try:
-            asking.answer(estimator, stated, [_parsed(row, row_type)])
-        except errors.FairleadError as cause:
-            failure = failure or cause
-        else:
-            rows.append(row)
-    if not rows:
-        told = failure.message if failure else "no row could be made up"
-        raise errors.Invalid(
-            f"the model answers no row of {given.file if given else 'made-up values'}: {told}",
-            hint="Give rows as the estimator was trained on: --data FILE.",
-        )
-    return rows, len(asked) - len(rows) if given else 0
+    hint = "Give rows as the estimator was trained on: --data FILE."
+    return answered(asked, lambda row: asking.answer(estimator, stated, [_parsed(row, row_type)]), data, hint)
 
 
 def _parsed(row: dict[str, Any], row_type: type[BaseModel]) -> dict[str, Any]:

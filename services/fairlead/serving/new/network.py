@@ -19,6 +19,8 @@ from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.new import golden_rows
+from fairlead.serving.new.golden_rows import Chosen
 from fairlead.serving.new.network_sample import sampled
 
 _WEIGHTS = (
@@ -68,11 +70,11 @@ def _names(file: Path) -> list[str]:
 
 
 class Made(NamedTuple):
-    """The folder, why outputs of the file are none of it, and how many rows of the sample it does not answer."""
+    """The folder, why outputs of the file are none of it, and its golden rows."""
 
     folder: ModelFolder
     left_out: tuple[errors.Invalid, ...]
-    skipped: int
+    golden: Chosen
 
 
 def write(folder: Path, stated: dict[str, Any], file: Path, data: Path | None) -> Made:
@@ -98,14 +100,9 @@ def write(folder: Path, stated: dict[str, Any], file: Path, data: Path | None) -
     manifest = stated | declared
     try:
         made = write_folder(folder, manifest, file)
-        answered = _answered(made, made_up(made.row_type) if given is None else given)
-        if given is not None and not answered:
-            raise errors.Invalid(
-                f"--data: the model answers no row of {data}",
-                hint="Give rows as the network gets them: encoded as in its training, and without missing values.",
-            )
-        written = write_folder(folder, manifest, file, golden_inputs=answered)
-        return Made(written, tuple(left_out), 0 if given is None else len(given) - len(answered))
+        chosen = _chosen(made, given, data)
+        written = write_folder(folder, manifest, file, golden_inputs=chosen.rows)
+        return Made(written, tuple(left_out), chosen)
     except errors.FairleadError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -126,13 +123,14 @@ def _check_weights_come_along(file: Path) -> None:
         )
 
 
-def _answered(made: ModelFolder, asked: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that the network answers."""
-    model, found = made.start(), []
-    for row in asked:
-        try:
-            rows.answer(model, [golden.parsed(row, made.row_type)])
-        except errors.FairleadError:
-            continue
-        found.append(row)
-    return found
+def _chosen(made: ModelFolder, given: Iterable[dict[str, Any]] | None, data: Path | None) -> Chosen:
+    """The rows that the network answers. Of made-up rows there may be none."""
+    model = made.start()
+
+    def ask(row: dict[str, Any]) -> None:
+        rows.answer(model, [golden.parsed(row, made.row_type)])
+
+    if given is None:
+        return golden_rows.choose(made_up(made.row_type), ask)._replace(skipped=0)
+    hint = "Give rows as the network gets them: encoded as in its training, and without missing values."
+    return golden_rows.answered(given, ask, data, hint)

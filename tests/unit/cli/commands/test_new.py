@@ -23,7 +23,7 @@ def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"{folder}: written, with 2 golden rows"
     assert printed[1].startswith("its artifact has the sha256")
-    assert printed[2].startswith("1 rows of")
+    assert printed[2] == f"1 row of {data} left out; the first: x: Input should be a valid number"
     assert printed[-2:] == [f"{folder}: fit to serve", f"next: fairlead serve {folder}, or fairlead deploy {folder}"]
 
 

@@ -66,12 +66,20 @@ def declared(folder: Path, part: str) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in yaml.safe_load((folder / "fairlead.yaml").read_text())[part]}
 
 
+def test_the_first_row_of_a_sample_that_is_left_out_says_why(tmp_path: Path) -> None:
+    estimator = LinearRegression().fit(ARRAY, ARRAY[:, 0])
+    gap = {"a": [1.0, None, 2.0], "b": [1.0, 2.0, 3.0], "c": [1.0, 2.0, None]}
+    found = written(tmp_path, estimator, gap).golden
+    assert (len(found.rows), found.skipped) == (1, 2)
+    assert found.why == "a: Input should be a valid number"
+
+
 @pytest.mark.parametrize("name", SAMPLED)
 def test_the_golden_rows_of_a_sample_have_the_answers_of_the_library(name: str, tmp_path: Path) -> None:
     fitted = tables()[name]
     found = written(tmp_path, fitted.estimator, fitted.table)
     rows = golden(found.folder)
-    assert (len(rows), found.skipped) == (GOLDEN_ROWS, 0)
+    assert (len(rows), found.golden.skipped) == (GOLDEN_ROWS, 0)
     step = len(fitted.table) // GOLDEN_ROWS
     for number, row in enumerate(rows):
         (wanted,) = fitted.truth(slice(number * step, number * step + 1))
