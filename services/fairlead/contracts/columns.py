@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from typing import Literal
 
 ColumnType = Literal[
@@ -14,6 +16,7 @@ ColumnType = Literal[
 
 FLOATS = frozenset({"BF16", "FP16", "FP32", "FP64"})
 """The datatypes of fractions."""
+_PACKED = {"BF16": "f", "FP16": "e", "FP32": "f", "FP64": "d"}
 
 
 def problem(column_type: str, datatype: str, *, nullable: bool, has_choices: bool) -> str | None:
@@ -36,3 +39,19 @@ def problem(column_type: str, datatype: str, *, nullable: bool, has_choices: boo
 def holds_null(column_type: str) -> bool:
     """Whether a column of this type can have a missing value."""
     return column_type != "bool" and not column_type.startswith(("int", "uint"))
+
+
+def fits(value: bool | float, datatype: str) -> bool:
+    """Whether a datatype of numbers has this value. A fraction may be rounded; 0 and 1 are booleans too."""
+    if datatype == "BOOL":
+        return value in (0, 1)
+    if isinstance(value, bool):
+        return False
+    if datatype in FLOATS:
+        try:
+            return math.isfinite(value) and bool(struct.pack(_PACKED[datatype], value))
+        except OverflowError:
+            return False
+    kind, _, bits = datatype.partition("INT")
+    low, high = (0, 2 ** int(bits)) if kind == "U" else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1))
+    return isinstance(value, int) and low <= value < high

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
@@ -129,6 +130,28 @@ class Labels(_Strict):
     """logits: the softmax of the numbers is the score."""
 
 
+class Padding(_Strict):
+    """How rows of different lengths share a call: shorter lists of an input get `value` at their end."""
+
+    value: StrictBool | StrictInt | StrictFloat = 0
+    to: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """The lengths that the network gets, rising. Each list gets the next of them. Empty: that of the longest list."""
+
+    def check(self, datatype: str, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if it does not fit such an input."""
+        opened = shape[1:].count(-1)
+        if not opened:
+            raise ValueError("`padding` is for an input with an open dimension, such as [-1, -1]")
+        if datatype == "BYTES":
+            raise ValueError("`padding` is for numbers, not for BYTES")
+        if not columns.fits(self.value, datatype):
+            raise ValueError(f"`padding`: {self.value!r} is no value of {datatype}")
+        if self.to and opened > 1:
+            raise ValueError("`padding: {to}` is for one open dimension; without `to` there may be several")
+        if list(self.to) != sorted(set(self.to)):
+            raise ValueError("`padding: {to}` names lengths from the shortest to the longest, each once")
+
+
 class Tensor(_Strict):
     """One named input or output of a model without an `entry` class. The first dimension is the batch, -1."""
 
@@ -153,6 +176,10 @@ class Tensor(_Strict):
     """How image files become this input."""
     labels: Labels | None = None
     """How this output becomes labels with scores."""
+    padding: Padding | None = None
+    """How rows of different lengths of this input share a call."""
+    cut_to: str | None = None
+    """The padded input that has the lengths of this output's open dimensions, in the same order."""
 
     @property
     def in_table(self) -> str:
@@ -193,6 +220,12 @@ class Tensor(_Strict):
             )
         ):
             raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_padded(self) -> Self:
+        if self.padding is not None:
+            self.padding.check(self.datatype, self.shape)
         return self
 
     def _check_labels(self, labels: Labels) -> None:
@@ -297,4 +330,28 @@ class Manifest(_Strict):
         is_declared = self.entry is None or KINDS[self.format].is_weights
         if with_files and not (is_declared and KINDS[self.format].is_network):
             raise ValueError(f"{with_files[0]!r}: image and labels are for the formats of networks, without a class")
+        return self
+
+    @model_validator(mode="after")
+    def _is_cut_where_it_is_padded(self) -> Self:
+        padded = {one.name: one for one in self.inputs if one.padding}
+        if wrong := [one.name for one in self.outputs if one.padding]:
+            raise ValueError(f"`outputs`: {wrong[0]!r}: padding is for inputs; an output has `cut_to: INPUT`")
+        if wrong := [one.name for one in self.inputs if one.cut_to]:
+            raise ValueError(f"`inputs`: {wrong[0]!r}: cut_to is for outputs")
+        is_declared = self.entry is None or KINDS[self.format].is_weights
+        if padded and not (is_declared and KINDS[self.format].is_network):
+            raise ValueError(f"{next(iter(padded))!r}: padding is for the formats of networks, without a class")
+        for one in self.outputs:
+            opened = one.shape[1:].count(-1)
+            if one.cut_to is None:
+                if padded and opened:
+                    raise ValueError(
+                        f"`outputs`: {one.name!r} has an open dimension, and inputs are padded: say whose lengths it "
+                        f"has, such as `cut_to: {next(iter(padded))}`"
+                    )
+            elif one.cut_to not in padded:
+                raise ValueError(f"`outputs`: {one.name!r}: cut_to names {one.cut_to!r}, which is no padded input")
+            elif opened != padded[one.cut_to].shape[1:].count(-1):
+                raise ValueError(f"`outputs`: {one.name!r} has not as many open dimensions as {one.cut_to!r}")
         return self

@@ -37,7 +37,7 @@ from support.small_models import Wire, ask, begin, running
 
 OF = test_contract.OF | {one: "estimators" for one in ("sklearn", "joblib", "pickle")} | {"python": "classes"}
 """The module of tests/support/formats with the cases of each format or library."""
-NAMES = (*test_contract.NAMES, "sklearn-forest", "joblib-line", "pickle-forest", "python-class")
+NAMES = (*test_contract.NAMES, "onnx-padded", "sklearn-forest", "joblib-line", "pickle-forest", "python-class")
 EXACT = ("xgboost", "lightgbm", "skops-forest", "sklearn-forest", "pickle-forest", "python")
 """Where a row gets the same bits in a batch as alone. Products of matrices may be rounded otherwise in a batch."""
 MAX_ROWS = 7

@@ -204,7 +204,9 @@ def _batching(subject: Subject) -> _Result:
     if found.reason in ("manifest", "invariant"):
         return _Result(found.detail)
     hint = "The service will call the model with one row at a time. If you want that, set `batching: {max_rows: 1}`."
-    raise errors.Invalid(found.detail, hint=golden_answers.DIFFERS_HINT if found.reason == "not_invariant" else hint)
+    raise errors.Invalid(
+        found.detail, hint=golden_answers.differs_hint(subject.manifest) if found.reason == "not_invariant" else hint
+    )
 
 
 def _protocols(subject: Subject) -> _Result:

@@ -14,7 +14,7 @@ from fairlead.contracts.golden import Tolerance, compare
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.author_code import described
 from fairlead.serving.formats.folder import ModelFolder
-from fairlead.serving.formats.golden_answers import DIFFERS_HINT
+from fairlead.serving.formats.golden_answers import differs_hint
 from fairlead.serving.http import uploads
 from fairlead.serving.inference import tensors
 from fairlead.serving.inference.served import StartAgain
@@ -87,7 +87,7 @@ async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> li
         else:  # a row that is a list can only be sent in a list of rows
             alone = [(await _post(app, "/predict", [row.value], "a list", row.name))[0] for row in rows]
         listed = await _in_lists(values, lambda part: _post(app, "/predict", part, "a list", f"{len(part)} rows"))
-        _check(rows, alone, listed, served.manifest.tolerance, "a list", DIFFERS_HINT)
+        _check(rows, alone, listed, served.manifest.tolerance, "a list", differs_hint(served.manifest))
 
         async def in_v1(part: Sequence[Any]) -> Any:
             sent = {"instances": part}

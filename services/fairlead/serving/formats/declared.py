@@ -118,11 +118,12 @@ def _type_of(tensor: Tensor, held: str) -> Any:
         return datatypes.choice_type(tensor.datatype, tensor.choices)
     value: Any = datatypes.field_type(tensor.datatype, held, tensor.minimum, tensor.maximum)
     last = len(tensor.shape) - 1
+    longest = tensor.padding.to[-1] if tensor.padding and tensor.padding.to else None
     for axis in range(last, 0, -1):
         size = tensor.shape[axis]
         # An empty list of lists does not say how long those are.
         least = size if size != -1 else int(axis < last)
-        most = size if size != -1 else None
+        most = size if size != -1 else longest
         value = Annotated[types.GenericAlias(list, (value,)), Field(min_length=least or None, max_length=most)]
     return Annotated[value, AfterValidator(partial(_regular, last))] if -1 in tensor.shape[2:] else value
 

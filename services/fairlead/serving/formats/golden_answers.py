@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts.golden import Tolerance, compare
+from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats import golden, rows, watched
 from fairlead.serving.formats.answer_writer import AnswerWriter
@@ -22,11 +23,15 @@ from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.formats.made_up_rows import made_up as made_up_rows
 
-DIFFERS_HINT = (
+_DIFFERS_HINT = (
     "A column of a DataFrame that holds only null in one row gets another type than beside rows with values. Write "
     "`predict_frame`, whose columns have the types of the row type's fields, or give each column its dtype. If the "
     "model must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. "
     "If the difference is rounding, raise `rtol`, or `atol` for values near zero."
+)
+_PADDED_HINT = (
+    "Shorter rows are padded beside longer ones, and the answer changes with it. Let the network ignore what is behind "
+    "the end, usually by a mask, or leave `padding` out: rows of each length then have calls of their own."
 )
 _JSON_HINT = (
     "Write what a client sends and gets: text for a date, None for a missing value, `.item()` of a numpy number."
@@ -58,6 +63,11 @@ def answered(
     return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
 
 
+def differs_hint(manifest: Manifest) -> str:
+    """What to do about a model that answers a row in a batch differently than alone."""
+    return _PADDED_HINT if any(one.padding for one in manifest.inputs) else _DIFFERS_HINT
+
+
 def checked(inputs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """The golden inputs. Raises Invalid unless they are a list of dicts."""
     _check_they_are_rows("golden_inputs", inputs)
@@ -79,7 +89,7 @@ def _answers(
             raise errors.ModelFailed(
                 f"golden row {number} is answered differently in a batch than alone: {difference}"
                 f"{_null_fields(inputs[number - 1])}",
-                hint=DIFFERS_HINT,
+                hint=differs_hint(loaded.manifest),
             )
     return answers
 

@@ -2,7 +2,7 @@
 
 `signature` makes `inputs` and `outputs` of what the artifact says, `agreed` compares them with those of the manifest,
 and `model_class` calls the network: each field of the rows becomes one array of its own datatype. Rows whose lists have
-different lengths are computed in groups, because an array has one shape.
+different lengths are padded, where the manifest says so, or computed in groups, because an array has one shape.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fairlead.serving.formats import (
     datatypes,
     declared,
     estimator_output,
+    padding,
     shared_dimensions,
     top_labels,
 )
@@ -101,7 +102,8 @@ def distinct(where: str, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
 def agreed(part: str, stated: Sequence[Tensor], own: Sequence[Tensor]) -> None:
     """Raise Invalid unless what the manifest states fits the network's own. Outputs may be left out, inputs may not.
 
-    The manifest may fix a size that the network leaves open, and may leave out last dimensions of 1.
+    The manifest may fix a size that the network leaves open, and may leave out last dimensions of 1. It may leave a
+    size open to which the input is always padded, and one of an output that is cut.
     """
     by_name = {one.name: one for one in own}
     missing = [name for name in by_name if part == "inputs" and name not in {one.name for one in stated}]
@@ -121,13 +123,19 @@ def agreed(part: str, stated: Sequence[Tensor], own: Sequence[Tensor]) -> None:
         if (
             one.datatype != has.datatype
             or not fits
-            or any(b not in (-1, a) for a, b in zip(wider, has.shape, strict=True))
+            or any(not _fits(one, a, b) for a, b in zip(wider, has.shape, strict=True))
         ):
             raise errors.Invalid(
                 f"fairlead.yaml: {part}: {one.name} is {one.datatype} {list(one.shape)}, "
                 f"and in the model {has.datatype} {list(has.shape)}",
                 hint=hint,
             )
+
+
+def _fits(stated: Tensor, size: int, own: int) -> bool:
+    if size == -1 and own != -1:
+        return bool(stated.cut_to) or (stated.padding is not None and stated.padding.to == (own,))
+    return own in (-1, size)
 
 
 def model_class(
@@ -141,6 +149,8 @@ def model_class(
     Open dimensions of the inputs that have one name in `dimensions` must have one size in each row. `labels` are those
     of the outputs that the manifest says have some.
     """
+
+    padding.check_shared(manifest.inputs, dimensions)
 
     class Declared(Networked):
         def load(self, artifact: Path) -> None:
@@ -166,12 +176,14 @@ class Networked(Model[BaseModel, BaseModel]):
         if network.outputs is not None:
             agreed("outputs", [one for one in manifest.outputs if one.name not in network.unstated], network.outputs)
         shapes = {one.name: one.shape for one in network.inputs or manifest.inputs}
+        by_name = {one.name: one for one in manifest.inputs}
         self.network = network
         self._readers = [
             (one.name, pixel_arrays.reader(one, one.image) if one.image else _reader(one, shapes[one.name]))
             for one in manifest.inputs
         ]
-        self._open = [one.name for one in manifest.inputs if -1 in one.shape[1:]]
+        self._open = [one.name for one in manifest.inputs if -1 in one.shape[1:] and one.padding is None]
+        self._cuts = [(place, one, by_name[one.cut_to]) for place, one in enumerate(manifest.outputs) if one.cut_to]
         self._columns = [
             top_labels.column(one, one.labels, labels[one.name]) if one.labels else partial(column, one)
             for one in manifest.outputs
@@ -182,7 +194,7 @@ class Networked(Model[BaseModel, BaseModel]):
     def predict(self, rows: list[BaseModel]) -> list[BaseModel]:
         """Call the network once for the whole batch, or once for each shape of rows that are of different ones.
 
-        A network that was exported for one row is called once for each.
+        What is padded has one shape. A network that was exported for one row is called once for each.
         """
         if self.network.row_form.is_a_call:
             return [answer for row in rows for answer in self._computed([row])]
@@ -190,7 +202,7 @@ class Networked(Model[BaseModel, BaseModel]):
             return self._computed(rows)
         groups: dict[Any, list[int]] = {}
         for place, row in enumerate(rows):
-            groups.setdefault(tuple(_sizes(getattr(row, name)) for name in self._open), []).append(place)
+            groups.setdefault(tuple(padding.sizes(getattr(row, name)) for name in self._open), []).append(place)
         if len(groups) == 1:
             return self._computed(rows)
         answers: dict[int, BaseModel] = {}
@@ -205,6 +217,8 @@ class Networked(Model[BaseModel, BaseModel]):
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
         results = self.network.row_form.run(self.network.run, self.arrays(rows), self._wanted)
         columns = [values(result, len(rows)) for values, result in zip(self._columns, results, strict=True)]
+        for place, output, source in self._cuts:
+            columns[place] = padding.cut(output, columns[place], source, [getattr(row, source.name) for row in rows])
         names = self._wanted
         try:
             return self._read([dict(zip(names, answer, strict=True)) for answer in zip(*columns, strict=True)])
@@ -216,9 +230,10 @@ def _reader(stated: Tensor, shape: tuple[int, ...]) -> Callable[[Sequence[BaseMo
     """The function that makes the network's array, of this shape, of the rows' values."""
     values, dtype = operator.attrgetter(stated.name), datatypes.array_type(stated.datatype)
     ones, is_bf16 = shape[len(stated.shape) :], stated.datatype == "BF16"
+    stack: Callable[..., np.ndarray] = np.array if stated.padding is None else partial(padding.array, stated)
 
     def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
-        array = np.array([values(row) for row in rows], dtype=dtype)
+        array = stack([values(row) for row in rows], dtype=dtype)
         if is_bf16:
             array = datatypes.to_bf16(array)
         return array.reshape(*array.shape, *ones) if ones else array
@@ -233,15 +248,6 @@ def column(output: Tensor, result: Any, rows: int) -> list[Any]:
         listed: list[Any] = array.tolist()
         return listed
     return datatypes.elements(array, output)
-
-
-def _sizes(value: Any) -> tuple[int, ...]:
-    """The lengths of nested lists, as far as the first elements tell."""
-    found = []
-    while isinstance(value, list):
-        found.append(len(value))
-        value = value[0] if value else None
-    return tuple(found)
 
 
 def check_sizes(where: str, tensors: Iterable[Tensor]) -> None:
