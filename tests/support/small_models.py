@@ -74,6 +74,7 @@ class Served:
     package: str = "nothing"
     profile: Profile | None = None
     explained: bool = False
+    copy: Path | None = None
 
     @property
     def row_type(self) -> type[BaseModel]:

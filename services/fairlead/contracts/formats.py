@@ -21,7 +21,8 @@ class Kind(NamedTuple):
     `has_signature`: the artifact names its inputs and outputs, so the manifest need not. `is_network`: it computes in
     float32, where a batch may round otherwise than a row alone. `is_weights`: `entry` names a class or a function that
     makes what the artifact has the weights of. `is_booster`: it is trees over columns. `names_types`: it is no pickle,
-    and names the classes of its objects. `trusts`: what `trusted` of the manifest may name.
+    and names the classes of its objects. `trusts`: what `trusted` of the manifest may name. `maps`: its arrays can be
+    mapped into memory, where several processes share them.
     """
 
     extra: str
@@ -35,11 +36,12 @@ class Kind(NamedTuple):
     is_booster: bool = False
     names_types: bool = False
     trusts: str = ""
+    maps: bool = False
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "joblib": Kind("sklearn", "model.joblib", pickles=True),
+        "joblib": Kind("sklearn", "model.joblib", pickles=True, maps=True),
         "keras": Kind(
             "keras", "model.keras", library="keras", has_signature=True, is_network=True, trusts="Lambda layers"
         ),
@@ -48,7 +50,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "onnx": Kind("onnx", "model.onnx", has_signature=True, is_network=True),
         "pickle": Kind("sklearn", "model.pkl", pickles=True),
         "python": Kind("sklearn", "model.bin"),
-        "sklearn": Kind("sklearn", "model.joblib", pickles=True),
+        "sklearn": Kind("sklearn", "model.joblib", pickles=True, maps=True),
         "skops": Kind("skops", "model.skops", names_types=True, trusts="types"),
         "torch-export": Kind("torch", "model.pt2", is_code=True, library="torch", is_network=True),
         "torch-state-dict": Kind("torch", "model.pt", library="torch", is_weights=True, is_network=True),

@@ -17,11 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsRegressor
 
 from fairlead.cli import exit_codes
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from fairlead.contracts.instance import CANNOT_BE_SERVED
+from fairlead.serving.formats.writer import write_folder
 from fairlead.serving.reference.build import write_profile
 from fairlead.serving.settings import FAILURE_FILE
 from support import folders
@@ -63,6 +66,8 @@ class SaysItsProcess(fairlead.Model[Asked, Process]):
         return [Process(label="odd" if pid % 2 else "even", pid=pid) for _ in rows]
 """
 REQUESTS = 30
+ROWS = 200_000
+"""Of 16 numbers: 25.6 MB."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -311,3 +316,53 @@ def test_any_worker_reports_the_rows_that_all_have_counted_for_drift_also_after_
         for _ in range(REQUESTS):
             ask(service)
         wait_until(lambda: counted(service) == 2 * REQUESTS, "the rows after it are counted too")
+
+
+def test_workers_have_the_arrays_of_a_model_in_memory_once(tmp_path: Path) -> None:
+    values = np.arange(ROWS * 16, dtype=np.float64).reshape(ROWS, 16)
+    estimator = KNeighborsRegressor(n_neighbors=1, algorithm="brute").fit(values, values[:, 0])
+    tensor = {"datatype": "FP64", "shape": [-1]}
+    inputs = [{"name": "x", "datatype": "FP64", "shape": [-1, 16]}]
+    manifest = {"name": "near", "version": "1", "format": "sklearn", "inputs": inputs}
+    manifest["outputs"] = [{"name": "first", **tensor}]
+    made = write_folder(tmp_path / "near", manifest, estimator, golden_inputs=[{"x": values[0].tolist()}])
+    with service_of(made.folder, 2) as service:
+        maps = [mapped(pid) for pid in children_of(service.process.pid)]
+    assert len(maps) == 2
+    assert all(one["Rss"] > values.nbytes * 0.9 for one in maps)
+    assert all(one["Private_Dirty"] == 0 for one in maps)
+    assert sum(one["Pss"] for one in maps) < values.nbytes * 1.2
+
+
+def mapped(pid: int) -> Mapping[str, int]:
+    """What a process has in memory of the checked copy of its artifact, in bytes."""
+    found: collections.Counter[str] = collections.Counter()
+    is_copy = False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if line[0] in "0123456789abcdef" and "-" in line.split(" ", 1)[0]:
+            is_copy = "fairlead-artifact-" in line
+        elif is_copy and value.endswith("kB"):
+            found[key] += int(value.split()[0]) * 1024
+    return found
+
+
+def test_a_worker_that_replaces_another_serves_the_bytes_that_were_checked(tmp_path: Path) -> None:
+    made = folders.make(tmp_path / "model")
+    with service_of(made, 1) as service:
+        (victim,) = children_of(service.process.pid)
+        (made / "artifact.bin").write_bytes(b"3")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: ready_lines(service) == 2, "another worker is ready")
+        assert service.predict({"value": 1.5}).json() == {"value": 3.0}
+
+
+def test_an_artifact_that_is_not_the_stated_one_is_refused_before_a_worker_starts(tmp_path: Path) -> None:
+    made = folders.make(tmp_path / "model")
+    (made / "artifact.bin").write_bytes(b"3")
+    service = service_of(made, 2)
+    service.process.start()
+    assert service.process.wait() == exit_codes.UNAVAILABLE
+    lines = service.process.log.read_text().splitlines()
+    assert "artifact.bin is not the artifact that fairlead.yaml names" in lines[-2]
+    assert not ready_lines(service)

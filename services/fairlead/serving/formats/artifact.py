@@ -7,6 +7,7 @@ get only the copy. If the file were hashed first and opened again later, it coul
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from fairlead.contracts import listing
 from fairlead.contracts.manifest import Artifact
 
 CHUNK_BYTES = 1 << 20
+_PREFIX = "fairlead-artifact-"
 
 
 def inside(folder: Path, path: str, *, field: str) -> Path:
@@ -41,20 +43,25 @@ def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
 
     Raises ArtifactRejected if it is missing or its digest differs.
     """
-    try:
-        source = inside(folder, artifact.path, field="artifact.path")
-    except errors.Invalid as cause:
-        raise errors.ArtifactRejected(cause.message, hint=cause.hint) from None
+    source = _source(folder, artifact)
     with _private_folder() as private:
-        copy = private / Path(artifact.path).name
-        actual = _copy_tree(source, copy) if source.is_dir() else _copy_file(source, copy)
-        if actual != artifact.sha256:
-            raise errors.ArtifactRejected(
-                f"{artifact.path} is not the artifact that fairlead.yaml names: "
-                f"its sha256 is {actual}, the manifest says {artifact.sha256}. The artifact was not loaded.",
-                hint="Restore the file, or train again, which writes a new manifest. Do not edit the digest by hand.",
-            )
-        yield copy
+        yield _checked_copy(source, artifact, private)
+
+
+@contextmanager
+def shared(folder: Path, artifact: Artifact) -> Iterator[Path]:
+    """As `checked`, for processes that are forked in the block: they read one copy, and may map it into their memory.
+
+    Only the process that made the copy deletes it. A forked one that ends leaves the block too.
+    """
+    source, owner = _source(folder, artifact), os.getpid()
+    # Not a TemporaryDirectory: each forked process would delete it when it ends.
+    private = _made_private()
+    try:
+        yield _checked_copy(source, artifact, private)
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(private, ignore_errors=True)
 
 
 def digest_of(source: Path) -> str:
@@ -82,17 +89,47 @@ def check_folder(folder: Path, sha256: str) -> None:
         )
 
 
+def _source(folder: Path, artifact: Artifact) -> Path:
+    try:
+        return inside(folder, artifact.path, field="artifact.path")
+    except errors.Invalid as cause:
+        raise errors.ArtifactRejected(cause.message, hint=cause.hint) from None
+
+
+def _checked_copy(source: Path, artifact: Artifact, private: Path) -> Path:
+    copy = private / Path(artifact.path).name
+    actual = _copy_tree(source, copy) if source.is_dir() else _copy_file(source, copy)
+    if actual != artifact.sha256:
+        raise errors.ArtifactRejected(
+            f"{artifact.path} is not the artifact that fairlead.yaml names: "
+            f"its sha256 is {actual}, the manifest says {artifact.sha256}. The artifact was not loaded.",
+            hint="Restore the file, or train again, which writes a new manifest. Do not edit the digest by hand.",
+        )
+    return copy
+
+
 @contextmanager
 def _private_folder() -> Iterator[Path]:
     try:
-        folder = tempfile.TemporaryDirectory(prefix="fairlead-artifact-")
+        folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
     except OSError as cause:
-        raise errors.Unavailable(
-            f"cannot create a temporary folder for the private copy of the artifact: {cause}",
-            hint="Mount a writable folder (an emptyDir) at /tmp, or set TMPDIR to a writable folder.",
-        ) from cause
+        raise _no_folder(cause) from cause
     with folder as name:
         yield Path(name)
+
+
+def _made_private() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as cause:
+        raise _no_folder(cause) from cause
+
+
+def _no_folder(cause: OSError) -> errors.Unavailable:
+    return errors.Unavailable(
+        f"cannot create a temporary folder for the private copy of the artifact: {cause}",
+        hint="Mount a writable folder (an emptyDir) at /tmp, or set TMPDIR to a writable folder.",
+    )
 
 
 def _copy_file(source: Path, copy: Path) -> str:

@@ -39,6 +39,13 @@ class Weights(Format, Protocol):
         """The same format, with the class or factory that `entry` names."""
 
 
+class Maps(Format, Protocol):
+    """A format that can map the arrays of its artifact into memory, where processes share them."""
+
+    def mapping(self) -> Format:
+        """The same format. `read` maps, so the artifact must stay as long as what was read."""
+
+
 class Trusting(Format, Protocol):
     """A format that reads only what is known to be data, and what the manifest names in `trusted`."""
 

@@ -90,6 +90,8 @@ class ModelFolder:
     model_class: type[Model[Any, Any]]
     code: Code
     profile: Profile | None = None
+    copy: Path | None = None
+    """A copy of the artifact that was checked for all processes of the service, and stays as long as they do."""
 
     def __repr__(self) -> str:
         """One line: a notebook shows it below the cell that called `write_folder`."""
@@ -141,23 +143,28 @@ class ModelFolder:
 
     @contextmanager
     def _artifact(self) -> Iterator[Path]:
-        if self.manifest.artifact is None:
-            yield self.folder
+        if self.manifest.artifact is None or self.copy is not None:
+            yield self.copy or self.folder
             return
         with artifact.checked(self.folder, self.manifest.artifact) as path:
             yield path
 
 
-def load_folder(folder: Path, package: str | None = None, *, profiled: bool = True) -> ModelFolder:
+def load_folder(
+    folder: Path, package: str | None = None, *, profiled: bool = True, copy: Path | None = None
+) -> ModelFolder:
     """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact.
 
     `package` is the name that its code gets as a package; without it, a new one. `profiled=False` does not read the
-    profile, which may be that of another artifact and is about to be built.
+    profile, which may be that of another artifact and is about to be built. `copy` is a checked copy of the artifact
+    that stays (`artifact.shared`): a format that can do so maps it into memory.
     """
     folder = folder.absolute()
     manifest = manifest_file.read(folder)
     code = Code.of(folder) if package is None else Code(folder, package)
     adapter = FORMATS[manifest.format]
+    if copy is not None and KINDS[manifest.format].maps:
+        adapter = cast(base.Maps, adapter).mapping()
     if manifest.trusted:
         adapter = cast(base.Trusting, adapter).trusting(manifest.trusted)
     if manifest.entry is not None and KINDS[manifest.format].is_weights:
@@ -186,6 +193,7 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
         model_class=model_class,
         code=code,
         profile=measured.read_profile(folder, manifest, row_type) if profiled else None,
+        copy=copy,
     )
 
 

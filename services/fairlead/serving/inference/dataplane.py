@@ -272,7 +272,7 @@ class DataPlane:
         if served.manifest.isolation == "thread":
             return runner.InThreads(partial(served.start, self._made_up()), terms)
         origin, written = (
-            Origin(served.folder, served.package),
+            Origin(served.folder, served.package, served.copy),
             Codec(served.package, terms.row_type, terms.answer_type),
         )
         return Processes(origin, self._settings, written)

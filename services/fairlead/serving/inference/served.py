@@ -40,6 +40,10 @@ class Served(Protocol):
         """The folder on disk."""
 
     @property
+    def copy(self) -> Path | None:
+        """The checked copy of the artifact that all processes of the service share, if they do."""
+
+    @property
     def package(self) -> str:
         """The package that its code has become."""
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +24,7 @@ from gunicorn.workers.base import Worker
 from fairlead import errors, logs
 from fairlead.contracts import manifest_file
 from fairlead.contracts.exit_status import how_it_ended
+from fairlead.contracts.manifest import Artifact
 from fairlead.serving import failure_file
 from fairlead.serving.formats import artifact
 from fairlead.serving.http import listening
@@ -66,25 +68,45 @@ def _run(folder: Path, settings: Settings, workers: int) -> None:
         if secure is not None:
             secure.tell()
         board = Board(answers.memory_for(settings.answers_bytes, workers, settings.feedback_bytes))
-        master = _Master(_Program(folder, settings, board, workers, secure), listener)
-        pid = os.getpid()
-        try:
-            master.run()
-        except SystemExit:
-            if os.getpid() != pid:  # a worker: it ends with this code
-                raise
+        with _copy_for_all(folder, manifest.artifact) as copy:
+            master = _Master(_Program(folder, settings, board, workers, secure, copy), listener)
+            pid = os.getpid()
+            try:
+                master.run()
+            except SystemExit:
+                if os.getpid() != pid:  # a worker: it ends with this code
+                    raise
     if master.failure is not None:
         raise master.failure
     logger.info("stopped")
+
+
+@contextlib.contextmanager
+def _copy_for_all(folder: Path, stated: Artifact | None) -> Iterator[Path | None]:
+    """The checked copy of the artifact that all workers read. Raises NotReady if it is not the stated one."""
+    with contextlib.ExitStack() as stack:
+        copy = None
+        if stated is not None:
+            try:
+                copy = stack.enter_context(artifact.shared(folder, stated))
+            except errors.ArtifactRejected as cause:  # as in one process: it may be restored before the next start
+                raise errors.NotReady(cause.message, hint=cause.hint) from cause
+        yield copy
 
 
 class _Program(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """What the workers run, and gunicorn's settings."""
 
     def __init__(
-        self, folder: Path, settings: Settings, board: Board, workers: int, secure: SecurePort | None = None
+        self,
+        folder: Path,
+        settings: Settings,
+        board: Board,
+        workers: int,
+        secure: SecurePort | None = None,
+        copy: Path | None = None,
     ) -> None:
-        self.folder, self.settings, self.board, self.secure = folder, settings, board, secure
+        self.folder, self.settings, self.board, self.secure, self.copy = folder, settings, board, secure, copy
         self._options = {
             "workers": workers,
             "worker_class": _Worker,
@@ -133,7 +155,8 @@ class _Worker(Worker):  # type: ignore[misc]
         program: _Program = self.app
         program.board.memory.own = self.number
         serve = importlib.import_module("fairlead.serving.workers.worker").serve
-        fails = serve(program.folder, program.settings, program.board, self.sockets[0], self.ppid, program.secure)
+        shared = program.board, self.sockets[0], self.ppid, program.secure, program.copy
+        fails = serve(program.folder, program.settings, *shared)
         sys.exit(GIVES_UP if fails else 0)
 
 

@@ -93,11 +93,17 @@ def serve(
     listener: socket.socket,
     master: int,
     secure: SecurePort | None = None,
+    copy: Path | None = None,
 ) -> bool:
-    """Serve until a signal arrives. True if the model cannot be served: the board says why."""
+    """Serve until a signal arrives. True if the model cannot be served: the board says why.
+
+    `copy` is the checked copy of the artifact that all workers read.
+    """
     try:
         again = StartAgain(board.skipped, functools.partial(_start_again, board))
-        app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board, otlp.target_of(os.environ))
+        app = build_app(
+            folders.load_folder(folder, copy=copy), settings, heap.freeze, again, board, otlp.target_of(os.environ)
+        )
         plain, whole = server.configs(app.envelope, app.fast_path, settings, is_secure=secure is not None)
         shared = None if secure is None else (secure, whole)
         WorkerServer(plain, app.state, settings, board, app.metrics, master, shared).run(sockets=[listener])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,26 @@ def test_only_this_user_can_enter_the_folder_of_the_copy(tmp_path: Path) -> None
     in_folder(tmp_path, "model.bin")
     with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
         assert copy.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_forked_process_that_ends_leaves_the_copy_to_the_one_that_made_it(tmp_path: Path) -> None:
+    in_folder(tmp_path, "model.bin")
+    script = """
+import os, sys
+from pathlib import Path
+from fairlead.contracts.manifest import Artifact
+from fairlead.serving.formats import artifact
+
+with artifact.shared(Path(sys.argv[1]), Artifact(path="model.bin", sha256=sys.argv[2])) as copy:
+    if (child := os.fork()) == 0:
+        sys.exit()
+    os.waitpid(child, 0)
+    print(copy.read_text(), copy.parent.stat().st_mode & 0o077)
+print(copy.parent.exists())
+"""
+    command = [sys.executable, "-c", script, str(tmp_path), ABC]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["abc 0", "False"]
 
 
 def test_the_copy_is_gone_afterwards(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def end_with(parent: int) -> None:
 
 def load(origin: messages.Origin, settings: Settings) -> tuple[Callable[[list[Any]], list[Any]], codec.Codec]:
     """Load the model. Returns the function that answers rows, and the codec for the answers."""
-    served = folders.load_folder(origin.folder, origin.package)
+    served = folders.load_folder(origin.folder, origin.package, copy=origin.copy)
     terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
     answer = model_calls.compute(served.start(_NOBODY_WATCHES), terms)
     heap.freeze()

@@ -15,11 +15,13 @@ from fairlead.serving.formats.author_code import hint_of
 class Origin:
     """Where the code of a model comes from: the model folder, and the name of the package that its code becomes.
 
-    Both ends use the same name, so that each finds the classes that the other one names.
+    Both ends use the same name, so that each finds the classes that the other one names. `copy` is that of the artifact
+    which the processes of the service share, if they do.
     """
 
     folder: Path
     package: str
+    copy: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
