@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from fairlead.contracts.route import Target, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.api import MERGE, Api
 from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES, Kind
+from fairlead.store.kubernetes.ledger import owned_by
+from fairlead.store.kubernetes.namespaces import KubernetesNamespaces
 from integration.kubernetes.rights_requests import (
     A_ROUTE,
     EVERYBODY_WITH_A_ROLE,
@@ -28,6 +33,7 @@ from integration.kubernetes.rights_requests import (
     spec,
     typed,
 )
+from integration.kubernetes.versions import SERVICES
 from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
 from unit.store.builders import NOW
@@ -248,6 +254,71 @@ def test_the_control_plane_can_still_become_the_owner_of_a_versions_objects(righ
     for of in objects:
         (owner,) = rights.admin.request("GET", rights.path(*of, name))["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"]) == ("ModelRoute", "iris")
+
+
+Stays = Callable[..., bool]
+Scaled = Callable[..., Stays]
+
+
+@pytest.fixture
+def scaled(rights: Rights, scaled_objects: None) -> Iterator[Scaled]:
+    """Creates a ScaledObject of a version, and returns what asks whether a control plane of a later time leaves it."""
+    ref, created = VersionSpec(image="models/left:1").ref("1.0.0"), []
+    path = rights.path("keda.sh/v1alpha1", "scaledobjects")
+    by_keda = {"scaleTargetRef": {"name": "x"}, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "2"}}]}
+
+    def create(model: str, **metadata: Any) -> Stays:
+        names = {labels.ROUTE: model, labels.MODEL: model, labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
+        name = labels.version_name(model, ref)
+        body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": by_keda}
+        rights.admin.request("POST", path, body={**body, "metadata": {"name": name, "labels": names, **metadata}})
+        created.append(name)
+
+        def stays(after: timedelta, *, of_several: bool = False) -> bool:
+            late = datetime.now(UTC) + after
+            with KubernetesStore(rights.api("control plane"), rights.namespace, clock=lambda: late) as store:
+                store.wait_until_loaded(10)
+                (KubernetesNamespaces([store], log=logging.getLogger()) if of_several else store).want([])
+            return name in {one["metadata"]["name"] for one in rights.admin.request("GET", path)["items"]}
+
+        return stays
+
+    yield create
+    for name in created:
+        with suppress(errors.NotFound):
+            rights.admin.request("DELETE", f"{path}/{name}")
+
+
+def test_the_control_plane_deletes_a_scaled_object_that_an_uninstall_left_an_hour_ago(scaled: Scaled) -> None:
+    stays = scaled("left")
+    assert stays(timedelta(minutes=55))
+    assert not stays(timedelta(minutes=65))
+
+
+def test_one_in_a_namespace_without_models_is_deleted_too(scaled: Scaled) -> None:
+    assert not scaled("left")(timedelta(hours=2), of_several=True)
+
+
+@pytest.mark.parametrize("has", ["route", "Deployment", "owner"])
+def test_a_scaled_object_that_still_has_something_stays(rights: Rights, scaled: Scaled, has: str) -> None:
+    model = "iris" if has == "route" else f"left-{has.lower()}"
+    route = rights.admin.get(ROUTES, rights.namespace, "iris")
+    stays = scaled(model, ownerReferences=[owned_by(route)] if has == "owner" else [])
+    if has == "Deployment":
+        ref = VersionSpec(image="models/left:1").ref("1.0.0")
+        body = a_deployment(labels.version_name(model, ref), {})
+        rights.admin.request("POST", rights.path("apps/v1", "deployments"), body=body)
+    assert stays(timedelta(hours=2))
+
+
+def test_an_object_that_was_changed_since_it_was_seen_is_not_deleted(rights: Rights) -> None:
+    """Helm may be installing again what it left."""
+    body = {**named("seen"), "spec": {"ports": [{"port": 1}]}}
+    made = rights.admin.create(SERVICES, rights.namespace, body)
+    rights.admin.patch(SERVICES, rights.namespace, "seen", {"metadata": {"annotations": {"by": "helm"}}})
+    with pytest.raises(errors.Conflict):
+        rights.admin.delete(SERVICES, rights.namespace, "seen", seen=made)
+    rights.admin.delete(SERVICES, rights.namespace, "seen", seen=rights.admin.get(SERVICES, rights.namespace, "seen"))
 
 
 def test_who_may_also_promote_may_change_the_strategy(rights: Rights) -> None:

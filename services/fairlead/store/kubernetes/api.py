@@ -129,9 +129,14 @@ class Api:
         path = _path(kind, namespace, name) + (f"/{part}" if part else "")
         return self.request("PATCH", path, body=body, content=MERGE)
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background") -> None:
-        """Delete an object. Raises NotFound."""
-        self.request("DELETE", _path(kind, namespace, name), body={"propagationPolicy": propagation})
+    def delete(
+        self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background", seen: Object | None = None
+    ) -> None:
+        """Delete an object. Raises NotFound, and with `seen` Conflict if it is another one now or was changed."""
+        body: Object = {"propagationPolicy": propagation}
+        if seen is not None:
+            body["preconditions"] = {key: seen["metadata"][key] for key in ("uid", "resourceVersion")}
+        self.request("DELETE", _path(kind, namespace, name), body=body)
 
     def request(
         self,

@@ -89,6 +89,8 @@ DEVICE_CLASSES = Kind("/apis/resource.k8s.io/v1", "deviceclasses", "DeviceClass"
 """So do these, of dynamic resource allocation."""
 CLAIMS = Kind(DEVICE_CLASSES.path, "resourceclaims", "ResourceClaim")
 CLAIM_TEMPLATES = Kind(DEVICE_CLASSES.path, "resourceclaimtemplates", "ResourceClaimTemplate")
+SCALED_OBJECTS = Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True)
+"""Of KEDA, which a cluster need not have."""
 LEADERS = f"{labels.LEASE}=leader"
 """Selects the Leases of leader elections."""
 WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)

@@ -213,14 +213,17 @@ class KubernetesNamespaces:
         return sorted((row for _, store in self._readable() for row in store.wanted()), key=lambda row: row.id)
 
     def want(self, wanted: Sequence[Wanted]) -> None:
-        """Delete versions that are not wanted any more, each in its namespace.
+        """Delete versions that are not wanted any more, each in its namespace, and what uninstalls left.
 
-        A namespace without a row is left alone: who made the list may not have known its routes.
+        In a namespace without a row every version stays: who made the list may not have known its routes.
         """
         for namespace, store in self._readable():
-            if rows := [row for row in wanted if row.namespace == namespace]:
-                with self._kept_here(namespace):
+            rows = [row for row in wanted if row.namespace == namespace]
+            with self._kept_here(namespace):
+                if rows:
                     store.want(rows)
+                else:
+                    store.delete_leftovers()
 
     def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
         """See `rollout.ports.Scales`."""

@@ -20,6 +20,7 @@ from fairlead.store.kubernetes.index import Index
 from fairlead.store.kubernetes.informer import CachedObjects
 from fairlead.store.kubernetes.instances import KubernetesInstances
 from fairlead.store.kubernetes.kinds import ROUTES
+from fairlead.store.kubernetes.leftovers import Leftovers
 from fairlead.store.kubernetes.objects import DirectObjects
 from fairlead.store.kubernetes.scales import KubernetesScales
 from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
@@ -67,6 +68,7 @@ class KubernetesStore(KubernetesScales, KubernetesStatuses, KubernetesActions, K
         self._pending = {}
         self._refused = {}
         self._adopted = {}
+        self._leftovers = Leftovers(self._session, log)
         self._seen = ((), ())
         self._verified = (float("-inf"), False)
 

@@ -17,8 +17,9 @@ from fairlead.contracts import labels
 from fairlead.contracts.instance import Wanted
 from fairlead.contracts.route import VersionRef
 from fairlead.store.kubernetes.instances import ref_of
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, Kind, Object, label, name_of
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, SCALED_OBJECTS, Kind, Object, label, name_of
 from fairlead.store.kubernetes.ledger import KubernetesLedger, owned_by
+from fairlead.store.kubernetes.leftovers import Leftovers, is_abandoned
 from fairlead.store.kubernetes.routes import KubernetesRoutes
 
 OWN_OBJECTS = (
@@ -29,13 +30,11 @@ OWN_OBJECTS = (
     Kind("/apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", metadata_only=True),
     Kind("/apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", metadata_only=True),
     Kind("/apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", metadata_only=True),
-    Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True),
+    SCALED_OBJECTS,
 )
 """The kinds of objects that a version may have. The Deployment is deleted last."""
 VERSIONS_AT_ONCE = 50
 """How many versions' objects are listed by one request of each kind."""
-ABANDONED_AFTER = timedelta(hours=1)
-"""The age at which a version that no spec names is abandoned and can be deleted."""
 SOON, LATER = timedelta(seconds=20), timedelta(minutes=10)
 """When the objects of a version are looked at again, after the first time and after that. Helm creates objects of kinds
 that it does not know by their names: a ScaledObject after the route. It may also come with a later upgrade."""
@@ -46,6 +45,7 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
 
     _adopted: dict[tuple[str, str], datetime]
     """When the objects of a version are looked at again, by its route and identity."""
+    _leftovers: Leftovers
 
     def wanted(self) -> list[Wanted]:
         """One row per pod that a version's Deployment should have, and at least one per Deployment, by id."""
@@ -72,13 +72,18 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
             if route is None:
                 continue  # the route was deleted: Kubernetes deletes everything that it owns
             if not _is_owned(deployment, route):
-                if self._is_named(route, row.ref) or self._is_abandoned(deployment):
+                if self._is_named(route, row.ref) or is_abandoned(deployment, now):
                     due.append((route, row.ref))
             elif row.id not in ids and self._may_go(route, row.ref):
                 self._remove(deployment, row.ref)
             elif self._adopted.get((name_of(route), row.ref.identity), now) <= now:
                 due.append((route, row.ref))
         self._adopt(due, now)
+        self.delete_leftovers()
+
+    def delete_leftovers(self) -> None:
+        """Delete what an uninstall left. Raises Conflict if this process does not lead."""
+        self._leftovers.delete()
 
     def _existing(self) -> Iterator[tuple[Object, Wanted]]:
         for one in self._session.objects.list(DEPLOYMENTS):
@@ -106,11 +111,6 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
             return False
         table = head.table
         return ref in (table.stable, table.candidate, *(mirror.version for mirror in table.mirrors))
-
-    def _is_abandoned(self, deployment: Object) -> bool:
-        """Whether the Deployment is so old that no spec will name it: its version was added and removed unseen."""
-        made = datetime.fromisoformat(deployment["metadata"]["creationTimestamp"])
-        return self._session.clock() > made + ABANDONED_AFTER
 
     def _remove(self, deployment: Object, ref: VersionRef) -> None:
         session, route = self._session, label(deployment, labels.ROUTE)

@@ -340,7 +340,9 @@ class Deleting(MemoryApi):
         super().__init__()
         self.deleted: list[tuple[str, str]] = []
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background") -> None:
+    def delete(
+        self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background", seen: Object | None = None
+    ) -> None:
         self.deleted.append((namespace, name))
 
 
