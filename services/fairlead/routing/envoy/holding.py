@@ -25,7 +25,7 @@ FILTER = "envoy.filters.http.ext_authz"
 CALL_FILTER = "fairlead.grpc_hold"
 LUA = "extensions.filters.http.lua.v3.Lua"
 RETRY_AFTER_S = 5
-TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer in time"
+TOO_MANY = "the model is cold, and too many requests wait already, or no control plane that leads answers in time"
 _RETRIES = 1000
 _PAUSE_S = (0.1, 0.5)
 """The shortest and the longest pause before the control plane is asked again."""
