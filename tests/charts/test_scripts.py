@@ -194,11 +194,21 @@ CACHED = packed({"fairlead.yaml": "name: iris\n"})
 CACHED_SHA256 = hashlib.sha256(CACHED).hexdigest()
 
 
-def fetch_cached(pod: Path, url: str, cache: Path, size: int = 1 << 20) -> subprocess.CompletedProcess[str]:
+WITHOUT_RIGHTS = """
+import ctypes
+ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+"""
+"""As root: gives up all capabilities, so that modes of files count as for everybody else."""
+
+
+def fetch_cached(
+    pod: Path, url: str, cache: Path, size: int = 1 << 20, before: str = ""
+) -> subprocess.CompletedProcess[str]:
     """One pod with a folder of its own fetches the archive CACHED."""
     pod.mkdir(exist_ok=True)
     return run(
         FETCH,
+        before=before,
         FAIRLEAD_SOURCE=url,
         FAIRLEAD_ARCHIVE=str(pod / "archive"),
         FAIRLEAD_FOLDER=str(pod / "model"),
@@ -252,7 +262,19 @@ def test_a_cache_that_cannot_be_used_keeps_no_model_from_being_fetched(tmp_path:
     with serve_in_background(site := Site(CACHED)):
         done = fetch_cached(tmp_path / "pod", site.url, cache)
     assert (done.returncode, site.asked) == (0, 1)
-    assert "the cache is not used: " in done.stdout
+    assert "the cache is not used, and the archive is downloaded: " in done.stdout
+
+
+def test_without_the_right_to_write_the_cache_a_pod_says_who_needs_it_and_downloads(
+    tmp_path: Path, cache: Path
+) -> None:
+    """The kubelet makes the folder of a node for root, and pods run as another user."""
+    cache.chmod(0o555)
+    with serve_in_background(site := Site(CACHED)):
+        done = fetch_cached(tmp_path / "pod", site.url, cache, before=WITHOUT_RIGHTS)
+    assert (done.returncode, site.asked) == (0, 1)
+    assert f"user {os.getuid()} of this pod must be able to write it" in done.stdout
+    assert (tmp_path / "pod/model/fairlead.yaml").exists()
 
 
 def test_a_wrong_archive_is_not_kept(tmp_path: Path, cache: Path) -> None:

@@ -99,10 +99,18 @@ def locked(file: Path) -> Iterator[bool]:
                 print(f"{file.stem}: another pod fetches it into the cache; waiting for it", flush=True)
                 fcntl.flock(opened, fcntl.LOCK_EX)
         except OSError as error:
-            print(f"the cache is not used: {error}")
+            print(f"the cache is not used, and the archive is downloaded: {error}{usable_by(file.parent, error)}")
             yield False
             return
         yield True
+
+
+def usable_by(cache: Path, error: OSError) -> str:
+    """What to do about a folder of somebody else: the kubelet makes that of a node for root."""
+    if not isinstance(error, PermissionError):
+        return ""
+    owner, user = cache.stat().st_uid, os.getuid()
+    return f"; the folder belongs to user {owner}, and user {user} of this pod must be able to write it"
 
 
 def keep(archive: Path, kept: Path) -> None:
