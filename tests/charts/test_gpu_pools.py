@@ -99,15 +99,6 @@ def test_a_pod_with_a_gpu_asks_for_it_once_and_runs_its_model_there() -> None:
         assert all(GPU not in str(one) for one in pod_of(deployment)["initContainers"])
 
 
-def test_the_driver_capabilities_of_the_user_are_there_once() -> None:
-    """An environment variable that occurs twice is refused by server-side apply."""
-    own = [{"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"}]
-    values = with_workload(gpu={"pool": "gke", "product": "l4"}, extraEnv=own)
-    for deployment in render("model", values).of("Deployment"):
-        found = [one for one in container_of(deployment)["env"] if one["name"] == own[0]["name"]]
-        assert found == own
-
-
 def test_on_demand_on_gke_is_neither_spot_nor_preemptible() -> None:
     values = with_workload(gpu={"pool": "gke", "product": "l4", "capacity": "on-demand"})
     asked = str(pod_of(render("model", values).of("Deployment")[0])["affinity"])

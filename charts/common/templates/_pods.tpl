@@ -77,6 +77,24 @@ pod's, so that the chart's defaults stay within Pod Security's level restricted.
 {{- end }}
 {{- end }}
 
+{{/*
+The environment of a container: (list chart's-variables-as-YAML user's-list). Server-side apply refuses a name that occurs
+twice, so the user's variable takes the place of the chart's, as the last one of a name does in a pod.
+*/}}
+{{- define "fairlead.environment" -}}
+{{- $given := index . 1 | default list -}}
+{{- $last := dict -}}
+{{- range $index, $one := $given -}}{{- $_ := set $last $one.name $index -}}{{- end -}}
+{{- $all := list -}}
+{{- range index . 0 | fromYamlArray -}}
+{{- if not (hasKey $last .name) -}}{{- $all = append $all . -}}{{- end -}}
+{{- end -}}
+{{- range $index, $one := $given -}}
+{{- if eq $index (get $last $one.name) -}}{{- $all = append $all $one -}}{{- end -}}
+{{- end -}}
+{{ toYaml $all }}
+{{- end }}
+
 {{/* The strategy of a Deployment; the argument is the values of rollingUpdate. */}}
 {{- define "fairlead.rollingUpdate" -}}
 type: RollingUpdate

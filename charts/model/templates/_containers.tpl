@@ -1,8 +1,12 @@
-{{/*
-The environment of the model service: (list $ $version). Address, drain and TLS are computed, the rest comes from
-`serving`.
-*/}}
+{{/* The environment of the model's container: (list $ $version). */}}
 {{- define "model.environment" -}}
+{{- include "fairlead.environment" (list (include "model.ownEnvironment" .) (index . 1).workload.extraEnv) }}
+{{- end }}
+
+{{/*
+What the chart sets of it: (list $ $version). Address, drain and TLS are computed, the rest comes from `serving`.
+*/}}
+{{- define "model.ownEnvironment" -}}
 {{- $tls := (index . 0).Values.tls -}}
 {{- with index . 1 -}}
 {{- $pod := .workload -}}
@@ -38,14 +42,9 @@ The environment of the model service: (list $ $version). Address, drain and TLS 
 {{- with .callTimeout }}
 - {name: FAIRLEAD_CALL_TIMEOUT_S, value: {{ . | quote }}}
 {{- end }}
-{{- $given := list }}
-{{- range $pod.extraEnv }}{{ $given = append $given .name }}{{ end }}
-{{- if and (hasPrefix "nvidia.com/" (dig "resource" "" (.gpu | default dict))) (not (has "NVIDIA_DRIVER_CAPABILITIES" $given)) }}
+{{- if hasPrefix "nvidia.com/" (dig "resource" "" (.gpu | default dict)) }}
 # What the container toolkit mounts from the driver: CUDA and nvidia-smi. `extraEnv` may say more.
 - {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,utility"}
-{{- end }}
-{{- with $pod.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -118,10 +117,8 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   {{- with .args }}
   args: {{- toYaml . | nindent 4 }}
   {{- end }}
-  env:
-    - {name: FAIRLEAD_SOURCE, value: {{ $version.source.uri | replace "$(" "$$(" | quote }}}
-    - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
-    {{- with .env }}{{ toYaml . | nindent 4 }}{{ end }}
+  {{- $own := list (dict "name" "FAIRLEAD_SOURCE" "value" ($version.source.uri | replace "$(" "$$(")) (dict "name" "FAIRLEAD_ARCHIVE" "value" "/fetched/archive") }}
+  env: {{- include "fairlead.environment" (list (toYaml $own) .env) | nindent 4 }}
   {{- with .envFrom }}
   envFrom: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -140,17 +137,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   command: [python, -c]
   args:
     - {{ $root.Files.Get "files/fetch.py" | toJson }}
-  env:
-    - {name: FAIRLEAD_SOURCE, value: {{ ternary "" $version.source.uri (hasKey $version.source "fetcher") | replace "$(" "$$(" | quote }}}
-    - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
-    - {name: FAIRLEAD_SHA256, value: {{ $version.artifact | quote }}}
-    - {name: FAIRLEAD_FOLDER, value: {{ $version.folder }}}
-    {{- with $version.source.cache }}
-    - {name: FAIRLEAD_CACHE, value: /cache}
-    - {name: FAIRLEAD_CACHE_BYTES, value: {{ include "fairlead.bytes" (.size | default "20Gi") | quote }}}
-    {{- end }}
-    - {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
-    {{- with $pod.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
+  env: {{- include "fairlead.environment" (list (include "model.unpackEnvironment" $version) $pod.extraEnv) | nindent 4 }}
   resources: {{- toYaml $pod.resources | nindent 4 }}
   securityContext: {{- toYaml $pod.securityContext | nindent 4 }}
   volumeMounts:
@@ -159,4 +146,17 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
     {{- if $version.source.cache }}
     - {name: cache, mountPath: /cache}
     {{- end }}
+{{- end }}
+
+{{/* What the chart sets in the environment of the container `unpack`. The argument is the version. */}}
+{{- define "model.unpackEnvironment" -}}
+- {name: FAIRLEAD_SOURCE, value: {{ ternary "" .source.uri (hasKey .source "fetcher") | replace "$(" "$$(" | quote }}}
+- {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
+- {name: FAIRLEAD_SHA256, value: {{ .artifact | quote }}}
+- {name: FAIRLEAD_FOLDER, value: {{ .folder }}}
+{{- with .source.cache }}
+- {name: FAIRLEAD_CACHE, value: /cache}
+- {name: FAIRLEAD_CACHE_BYTES, value: {{ include "fairlead.bytes" (.size | default "20Gi") | quote }}}
+{{- end }}
+- {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
 {{- end }}

@@ -115,3 +115,46 @@ platform that is installed there has other names.
 {{- fail (printf "%sprometheus.url: is empty, but metricSource is prometheus; set the URL of the Prometheus" (include "fairlead.at" .)) }}
 {{- end }}
 {{- end }}
+
+{{/* What the chart sets in the environment of the control plane. The argument is the root. */}}
+{{- define "platform.controlPlaneEnvironment" -}}
+- {name: FAIRLEAD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+{{- with include "platform.namespaces" . }}
+- {name: FAIRLEAD_NAMESPACES, value: {{ . | quote }}}
+{{- end }}
+- {name: FAIRLEAD_RELEASE, value: {{ .Release.Name | quote }}}
+- {name: FAIRLEAD_CLUSTER_DOMAIN, value: {{ .Values.clusterDomain | quote }}}
+- {name: FAIRLEAD_GATEWAY_PORT, value: {{ int .Values.gateway.service.port | quote }}}
+- {name: FAIRLEAD_MAX_REQUEST_BYTES, value: {{ int64 .Values.gateway.maxRequestBytes | quote }}}
+- {name: FAIRLEAD_RECEIVE_SECONDS, value: {{ int .Values.gateway.receiveSeconds | quote }}}
+- {name: FAIRLEAD_HOSTS, value: {{ join "," .Values.gateway.hosts | quote }}}
+- {name: FAIRLEAD_GRPC, value: {{ .Values.gateway.grpc | quote }}}
+- {name: FAIRLEAD_CHECK_GATEWAY_TOKENS, value: {{ .Values.controlPlane.checkGatewayTokens | quote }}}
+- {name: FAIRLEAD_CORS_ORIGINS, value: {{ join "," .Values.gateway.corsOrigins | quote }}}
+{{- with .Values.gateway.auth }}
+{{- if .secretName }}
+- {name: FAIRLEAD_ACCESS_FILE, value: {{ printf "/etc/fairlead/access/%s" .secretKey | quote }}}
+{{- end }}
+{{- end }}
+{{- if include "platform.entrySecret" . }}
+- {name: FAIRLEAD_ENTRY_TLS_PORT, value: {{ int .Values.gateway.tls.port | quote }}}
+- {name: FAIRLEAD_ENTRY_PLAIN, value: {{ .Values.gateway.tls.plain | quote }}}
+- {name: FAIRLEAD_ENTRY_CLIENT_CA, value: {{ ne .Values.gateway.tls.clientCA "" | quote }}}
+{{- end }}
+{{- if eq (include "platform.tlsToModels" .) "true" }}
+- {name: FAIRLEAD_TLS, value: /etc/fairlead/tls}
+{{- end }}
+{{- if include "platform.tlsSecret" (list . "control-plane") }}
+# Also with off: gateways that were started with both have the port until they are replaced.
+- {name: FAIRLEAD_GATEWAY_TLS, value: /etc/fairlead/tls}
+- {name: FAIRLEAD_GATEWAY_ALSO_PLAIN, value: {{ ne (include "platform.tlsControlPlane" .) "only" | quote }}}
+{{- end }}
+{{- with include "platform.metrics" . }}
+- {name: FAIRLEAD_METRICS, value: {{ . | quote }}}
+{{- end }}
+{{- with include "platform.requestRecords" . }}
+- {name: FAIRLEAD_REQUEST_RECORDS, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
