@@ -138,10 +138,11 @@ def test_the_affinity_of_the_user_keeps_its_alternatives_and_each_gets_the_requi
     values = with_workload(gpu={"pool": "eks-managed", "nodePool": "gpu"}, affinity=affinity, tolerations=tolerations)
     found = pod_of(render("model", values).of("Deployment")[0])
     pool = {"key": "eks.amazonaws.com/nodegroup", "operator": "In", "values": ["gpu"]}
-    assert found["affinity"]["nodeAffinity"][name]["nodeSelectorTerms"] == [
-        {"matchExpressions": [ours, pool]},
-        {"matchExpressions": [pool], "matchFields": [{**ours, "key": "x"}]},
-    ]
+    first, second = found["affinity"]["nodeAffinity"][name]["nodeSelectorTerms"]
+    whole, *rest = second["matchExpressions"]
+    assert (whole["key"], rest) == ("node.kubernetes.io/instance-type", [pool])
+    assert first == {"matchExpressions": [ours, whole, pool]}
+    assert second["matchFields"] == [{**ours, "key": "x"}]
     assert found["affinity"]["podAntiAffinity"] == {name: []}
     assert tolerations[0] in found["tolerations"]
 
@@ -199,7 +200,7 @@ def test_the_notes_name_the_command_that_says_why_a_pod_waits() -> None:
 @pytest.mark.parametrize(
     ("gpu", "complaint"),
     [
-        ({"pool": "gcp"}, r'workload\.gpu\.pool: "gcp" is not a pool; write one of aks, eks-karpenter, .*, custom'),
+        ({"pool": "gcp"}, r'workload\.gpu\.pool: "gcp" is not a pool; write one of aks, eks-auto, .*, custom'),
         (
             {"product": "l4"},
             r"workload\.gpu\.product: is set, but workload\.gpu\.pool is empty.*; set pool to one of aks",

@@ -1,4 +1,4 @@
-"""GPU nodes as seven kinds of cluster label and taint them, and what a pod of the model chart may ask of them.
+"""GPU nodes as eight kinds of cluster label and taint them, and what a pod of the model chart may ask of them.
 
 The labels here are written from the documentation of the clouds, not from charts/model/pools: tests compare the two.
 A `Machine` is what a node is; `allowed` compares it with a `Request` and looks at no label.
@@ -24,6 +24,8 @@ class Product:
     name: str
     label: str
     memory: int
+    is_part: bool = False
+    """Whether the cloud divides a GPU among such machines, and sells each as one with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def suits_by_labels(request: Request, machine: Machine) -> bool:
     """Whether its labels allow the pod; its resources may not."""
     return (
         request.cloud == machine.cloud
+        and not machine.product.is_part
         and (request.slice == machine.slice or _only_resources_tell(request, machine))
         and request.product in ("", machine.product.name)
         and request.memory_gib * 1024 <= machine.memory
@@ -199,16 +202,22 @@ def _gke(machine: Machine) -> Described:
     return labels, taints, GPU
 
 
-def _eks_karpenter(machine: Machine) -> Described:
+def _eks_karpenter(machine: Machine, group: str = "karpenter.k8s.aws") -> Described:
     labels = {
-        "karpenter.k8s.aws/instance-gpu-name": machine.product.label,
-        "karpenter.k8s.aws/instance-gpu-manufacturer": "nvidia",
-        "karpenter.k8s.aws/instance-gpu-count": str(machine.devices),
-        "karpenter.k8s.aws/instance-gpu-memory": str(machine.product.memory),
+        f"{group}/instance-family": "g6f" if machine.product.is_part else "any",
+        f"{group}/instance-gpu-name": machine.product.label,
+        f"{group}/instance-gpu-manufacturer": "nvidia",
+        f"{group}/instance-gpu-count": str(machine.devices),
+        f"{group}/instance-gpu-memory": str(machine.product.memory),
         "karpenter.sh/nodepool": machine.pool,
         "karpenter.sh/capacity-type": "spot" if machine.spot else "on-demand",
     }
     return labels, [_taint(GPU, "true")] if machine.tainted else [], GPU
+
+
+def _eks_auto(machine: Machine) -> Described:
+    labels, taints, resource = _eks_karpenter(machine, "eks.amazonaws.com")
+    return {**labels, "eks.amazonaws.com/compute-type": "auto"}, taints, resource
 
 
 def _eks_managed(machine: Machine) -> Described:
@@ -309,6 +318,12 @@ _GFD = _products(
     h100=(81559, "NVIDIA-H100-80GB-HBM3"),
     h200=(143771, "NVIDIA-H200"),
 )
+_EKS = (
+    *_products(t4=(15360, "t4"), a10g=(22888, "a10g"), l4=(22888, "l4"), l40s=(45776, "l40s"), a100=(40960, "a100"),
+               h100=(81920, "h100")),
+    Product("a100", "a100", 81920),
+    Product("l4", "l4", 5722, is_part=True),
+)  # fmt: skip
 _SHARED = ("time-sliced", "mps", "1g.10gb", "3g.40gb")
 CLOUDS: dict[str, Cloud] = {
     "gke": Cloud(
@@ -320,17 +335,14 @@ CLOUDS: dict[str, Cloud] = {
         ),
         _SHARED,
     ),
-    "eks-karpenter": Cloud(
-        _eks_karpenter,
-        (*_products(t4=(15360, "t4"), a10g=(22888, "a10g"), l4=(22888, "l4"), l40s=(45776, "l40s"),
-                    a100=(40960, "a100"), h100=(81920, "h100")), Product("a100", "a100", 81920)),
-        has_memory=True,
-    ),
+    "eks-karpenter": Cloud(_eks_karpenter, _EKS, has_memory=True),
+    "eks-auto": Cloud(_eks_auto, _EKS, has_memory=True),
     "eks-managed": Cloud(
         _eks_managed,
-        _products(t4=(15360, "g4dn.xlarge g4dn.12xlarge"), a10g=(22888, "g5.2xlarge"),
-                  l4=(22888, "g6.xlarge g6.48xlarge"), a100_40gb=(40960, "p4d.24xlarge"),
-                  a100_80gb=(81920, "p4de.24xlarge"), h100=(81920, "p5.48xlarge")),
+        (*_products(t4=(15360, "g4dn.xlarge g4dn.12xlarge"), a10g=(22888, "g5.2xlarge"),
+                    l4=(22888, "g6.xlarge g6.48xlarge"), a100_40gb=(40960, "p4d.24xlarge"),
+                    a100_80gb=(81920, "p4de.24xlarge"), h100=(81920, "p5.48xlarge")),
+         Product("l4", "g6f.2xlarge", 5722, is_part=True)),
     ),
     "aks": Cloud(
         _aks,
