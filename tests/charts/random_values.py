@@ -103,6 +103,7 @@ workloads = st.fixed_dictionaries(
             {"sizeLimit": st.sampled_from(["64Mi", "2Gi"]), "medium": st.sampled_from(["", "Memory"])}
         ),
         "sharedMemory": st.sampled_from(["", "256Mi"]),
+        "evictable": st.booleans(),
         "extraEnvFrom": st.just([{"secretRef": {"name": "secret"}}]),
         "extraPorts": st.just(
             [{"name": "grpc", "port": 9000}, {"name": "dns", "port": 53, "servicePort": 5353, "protocol": "UDP"}]

@@ -25,6 +25,7 @@ Objects = Mapping[tuple[str, str], Object]
 ENVIRONMENT = "prod"
 NEEDED: Mapping[str, dict[str, Any]] = {"model": IRIS, "platform": {}, "crds": {}}
 CHANGED_IN_PODS: set[str] = {
+    "metadata.annotations.cluster-autoscaler.kubernetes.io/safe-to-evict",  # a node with local volumes may be removed
     # gke, on demand: not on preemptible nodes; pools for EKS: not on parts of an L4
     "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions",
     "spec.initContainers[].args[]",  # source.kind init: pods that waited for the cache copy from it side by side

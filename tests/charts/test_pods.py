@@ -384,6 +384,19 @@ def test_one_number_may_be_a_tcp_and_a_udp_port() -> None:
     assert [(one["port"], one["protocol"]) for one in service["spec"]["ports"][1:]] == [(53, "UDP"), (53, "TCP")]
 
 
+def test_an_autoscaler_of_nodes_may_move_a_pod_unless_the_values_say_otherwise() -> None:
+    safe, keeps = "cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"
+    own = {"evictable": False, "podAnnotations": {safe: "true"}}
+    for workload, expected in (
+        ({}, ("true", None)),
+        ({"evictable": False}, ("false", "true")),
+        (own, ("true", "true")),
+    ):
+        for deployment in render("model", with_workload(**workload)).of("Deployment"):
+            found = deployment["spec"]["template"]["metadata"]["annotations"]
+            assert (found.get(safe), found.get(keeps)) == expected, workload
+
+
 def model_with(own: list[Object]) -> dict[str, Any]:
     fetcher = {"image": "example/aws-cli:2", "env": own}
     source = {"kind": "init", "uri": "s3://models/iris", "fetcher": fetcher}

@@ -160,3 +160,15 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
 {{- end }}
 - {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
 {{- end }}
+
+{{/*
+What the chart sets in the annotations of a pod: (workload). Cluster Autoscaler leaves a node alone whose pods have local
+volumes, as all of these have, unless they say that nothing in them is missed.
+*/}}
+{{- define "model.podAnnotations" -}}
+kubectl.kubernetes.io/default-container: model
+cluster-autoscaler.kubernetes.io/safe-to-evict: {{ .evictable | quote }}
+{{- if not .evictable }}
+karpenter.sh/do-not-disrupt: "true"
+{{- end }}
+{{- end }}
