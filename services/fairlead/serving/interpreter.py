@@ -31,7 +31,7 @@ def count(text: bytes, character: bytes) -> int:
     if len(text) <= _PART:
         return text.count(character)
     found = 0
-    for start in _starts(len(text)):
+    for start in starts(len(text)):
         found += text.count(character, start, start + _PART)
     return found
 
@@ -39,7 +39,7 @@ def count(text: bytes, character: bytes) -> int:
 def find(text: bytes, words: bytes, start: int) -> int:
     """The place of the first occurrence from `start` on, -1 if there is none, as `bytes.find`."""
     overlap = len(words) - 1
-    for begin in _starts(len(text), start):
+    for begin in starts(len(text), start):
         if (place := text.find(words, begin, begin + _PART + overlap)) >= 0:
             return place
     return -1
@@ -50,13 +50,14 @@ def copied(view: memoryview) -> bytes:
     if len(view) <= _PART:
         return bytes(view)
     copy = io.BytesIO()
-    for start in _starts(len(view)):
+    for start in starts(len(view)):
         copy.write(view[start : start + _PART])
     return copy.getvalue()
 
 
-def _starts(end: int, start: int = 0) -> Iterator[int]:
-    for begin in range(start, end, _PART):
+def starts(end: int, start: int = 0, size: int = 0) -> Iterator[int]:
+    """Where the parts of a text begin, of `size` or of the usual size, with a pause between two of them."""
+    for begin in range(start, end, size or _PART):
         if begin > start:
             give_way()
         yield begin

@@ -182,7 +182,7 @@ class Networked(Model[BaseModel, BaseModel]):
             (one.name, pixel_arrays.reader(one, one.image) if one.image else _reader(one, shapes[one.name]))
             for one in manifest.inputs
         ]
-        self._open = [one.name for one in manifest.inputs if -1 in one.shape[1:] and one.padding is None]
+        self._separate = padding.separate(manifest.inputs)
         self._cuts = [(place, one, by_name[one.cut_to]) for place, one in enumerate(manifest.outputs) if one.cut_to]
         self._columns = [
             top_labels.column(one, one.labels, labels[one.name]) if one.labels else partial(column, one)
@@ -198,11 +198,11 @@ class Networked(Model[BaseModel, BaseModel]):
         """
         if self.network.row_form.is_a_call:
             return [answer for row in rows for answer in self._computed([row])]
-        if not self._open or len(rows) == 1:
+        if not self._separate or len(rows) == 1:
             return self._computed(rows)
         groups: dict[Any, list[int]] = {}
         for place, row in enumerate(rows):
-            groups.setdefault(tuple(padding.sizes(getattr(row, name)) for name in self._open), []).append(place)
+            groups.setdefault(tuple(padding.sizes(getattr(row, name)) for name in self._separate), []).append(place)
         if len(groups) == 1:
             return self._computed(rows)
         answers: dict[int, BaseModel] = {}

@@ -17,6 +17,11 @@ from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 
 
+def separate(inputs: Sequence[Tensor]) -> list[str]:
+    """The inputs whose lengths must be the same in all rows of a call: open, and not padded."""
+    return [one.name for one in inputs if -1 in one.shape[1:] and one.padding is None]
+
+
 def sizes(value: Any) -> tuple[int, ...]:
     """The lengths of nested lists, as far as the first elements tell."""
     found = []

@@ -16,6 +16,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
+from fairlead.serving.formats import padding
 from fairlead.serving.inference.batch import Ticket
 from fairlead.serving.inference.batching import Batcher, Queue
 
@@ -50,22 +51,13 @@ def ranked(rows: Sequence[Any], asked: Any, levels: int) -> Ranked:
 
 def line_of(manifest: Manifest) -> LineOf | None:
     """How the rows of this model are divided among lines. None: there is one line."""
-    names = [one.name for one in manifest.inputs if -1 in one.shape[1:]]
+    names = padding.separate(manifest.inputs)
     return partial(_by_shape, names) if names else None
 
 
 def _by_shape(names: Sequence[str], rows: Sequence[Any]) -> int:
-    shapes = {tuple(_sizes(getattr(row, name)) for name in names) for row in rows}
+    shapes = {tuple(padding.sizes(getattr(row, name)) for name in names) for row in rows}
     return hash(frozenset(shapes)) % LINES
-
-
-def _sizes(value: Any) -> tuple[int, ...]:
-    """The lengths of nested lists, as far as the first elements tell."""
-    found = []
-    while isinstance(value, list):
-        found.append(len(value))
-        value = value[0] if value else None
-    return tuple(found)
 
 
 _Entry = tuple[float, int, Ticket]

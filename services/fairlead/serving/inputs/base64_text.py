@@ -30,9 +30,7 @@ def decoded(text: str) -> bytes:
     if text.find("=", begin, end) >= 0:
         raise ValueError("padding is not at the end")
     found, rest = io.BytesIO(), ""
-    for start in range(begin, end, _PART):
-        if start > begin:
-            interpreter.give_way()
+    for start in interpreter.starts(end, begin, _PART):
         part = text[start : min(start + _PART, end)]
         part = rest + (part if is_plain else part.translate(_PLAIN))
         whole = len(part) // 4 * 4

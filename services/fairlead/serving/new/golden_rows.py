@@ -19,8 +19,11 @@ class Chosen(NamedTuple):
     why: str
 
 
-def choose(asked: Iterable[Row], ask: Callable[[Row], object]) -> Chosen:
-    """The rows that `ask` takes. It raises FairleadError for those that are wrong or are not answered."""
+def choose(asked: Iterable[Row], ask: Callable[[Row], object], data: Path | None) -> Chosen:
+    """The rows that `ask` takes. It raises FairleadError for those that are wrong or are not answered.
+
+    `data` is the file that the rows are of; without one they are made up, and those that are skipped are not counted.
+    """
     rows: list[Row] = []
     skipped, why = 0, ""
     for row in asked:
@@ -30,16 +33,13 @@ def choose(asked: Iterable[Row], ask: Callable[[Row], object]) -> Chosen:
             skipped, why = skipped + 1, why or problem.message
         else:
             rows.append(row)
-    return Chosen(rows, skipped, why)
+    return Chosen(rows, skipped if data else 0, why)
 
 
 def answered(asked: Iterable[Row], ask: Callable[[Row], object], data: Path | None, hint: str) -> Chosen:
-    """As `choose`. Raises Invalid, with this hint, if there is no such row.
-
-    `data` is the file that the rows are of; without one they are made up, and those that are skipped are not counted.
-    """
-    chosen = choose(asked, ask)
+    """As `choose`. Raises Invalid, with this hint, if there is no such row."""
+    chosen = choose(asked, ask, data)
     if not chosen.rows:
         where = f"--data: the model answers no row of {data}" if data else "the model answers no made-up row"
         raise errors.Invalid(f"{where}: {chosen.why or 'no row could be made up'}", hint=hint)
-    return chosen if data else chosen._replace(skipped=0)
+    return chosen

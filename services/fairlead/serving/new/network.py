@@ -131,6 +131,6 @@ def _chosen(made: ModelFolder, given: Iterable[dict[str, Any]] | None, data: Pat
         rows.answer(model, [golden.parsed(row, made.row_type)])
 
     if given is None:
-        return golden_rows.choose(made_up(made.row_type), ask)._replace(skipped=0)
+        return golden_rows.choose(made_up(made.row_type), ask, None)
     hint = "Give rows as the network gets them: encoded as in its training, and without missing values."
     return golden_rows.answered(given, ask, data, hint)

@@ -14,29 +14,22 @@ from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.formats import networks, rows
 from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.formats.strict import strict
+from support.own_format import OwnFormat
 
 X = Tensor(name="x", datatype="FP32", shape=(-1, 2))
 Y = Tensor(name="y", datatype="FP32", shape=(-1,))
 
 
-class Sums:
-    """A network that adds up the first input of each row. It is its own format, and keeps what it was given."""
+class Sums(OwnFormat):
+    """A network that adds up the first input of each row. It keeps what it was given."""
 
     def __init__(
         self, inputs: Sequence[Tensor] | None = None, outputs: Sequence[Tensor] | None = None, result: Any = None
     ) -> None:
         self.inputs = None if inputs is None else tuple(inputs)
         self.outputs = None if outputs is None else tuple(outputs)
-        self.unstated = frozenset[str]()
-        self.row_form = RowForm.OF_A_BATCH
         self.given: list[Mapping[str, np.ndarray]] = []
         self.result = result
-
-    def read(self, artifact: Path) -> Any:
-        return self
-
-    def write(self, value: Any, artifact: Path) -> None:
-        raise NotImplementedError
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         self.given.append(arrays)

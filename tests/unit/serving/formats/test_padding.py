@@ -16,8 +16,9 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.formats import networks, padding, rows
 from fairlead.serving.formats.golden_answers import differs_hint
-from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.formats.strict import strict
+from fairlead.serving.inference import lines
+from support.own_format import OwnFormat
 
 IDS = {"name": "ids", "datatype": "INT64", "shape": [-1, -1], "padding": {}}
 TWICE = {"name": "twice", "datatype": "INT64", "shape": [-1, -1], "cut_to": "ids"}
@@ -25,21 +26,11 @@ TOTAL = {"name": "total", "datatype": "INT64"}
 LISTS = st.lists(st.lists(st.integers(-9, 9), max_size=6), min_size=1, max_size=6)
 
 
-class Doubles:
-    """A network with an answer for each element of its first input, and one for each row. It is its own format."""
-
-    inputs = outputs = None
-    unstated = frozenset[str]()
-    row_form = RowForm.OF_A_BATCH
+class Doubles(OwnFormat):
+    """A network with an answer for each element of its first input, and one for each row."""
 
     def __init__(self) -> None:
         self.given: list[Mapping[str, np.ndarray]] = []
-
-    def read(self, artifact: Path) -> Any:
-        return self
-
-    def write(self, value: Any, artifact: Path) -> None:
-        raise NotImplementedError
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         self.given.append(arrays)
@@ -122,10 +113,15 @@ def test_a_network_of_one_length_serves_shorter_rows_if_they_are_padded_to_it() 
     own = manifest(
         [{"name": "ids", "datatype": "INT64", "shape": [-1, 4]}], [TWICE | {"shape": [-1, 4], "cut_to": None}]
     )
-    network.inputs, network.outputs = own.inputs, own.outputs  # type: ignore[assignment]
+    network.inputs, network.outputs = own.inputs, own.outputs
     assert answers(network, [IDS | {"padding": {"to": [4]}}], [TWICE], [{"ids": [1, 2]}]) == [{"twice": [2, 4]}]
     with pytest.raises(errors.Invalid, match=r"ids is INT64 \[-1, -1\], and in the model INT64 \[-1, 4\]"):
         answers(network, [IDS | {"padding": {"to": [2, 4]}}], [TWICE], [{"ids": [1, 2]}])
+
+
+def test_requests_of_other_padded_lengths_wait_in_one_line() -> None:
+    assert lines.line_of(manifest([IDS], [TOTAL])) is None
+    assert lines.line_of(manifest([IDS | {"padding": None}], [TOTAL])) is not None
 
 
 def test_inputs_that_share_a_dimension_must_be_padded_alike() -> None:

@@ -19,31 +19,21 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.formats import networks
 from fairlead.serving.formats.array_rows import ArrayRow
-from fairlead.serving.formats.row_forms import RowForm
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.process.codec import Codec, loads
 from fairlead.serving.open_inference.interface import OpenInference
+from support.own_format import OwnFormat
 
 DTYPES = {"FP32": "<f4", "FP64": "<f8", "INT8": "<i1", "UINT8": "<u1", "INT32": "<i4", "INT64": "<i8", "UINT16": "<u2"}
 Y = Tensor(name="y", datatype="FP64")
 
 
-class Network:
-    """A network that keeps the arrays that it was given. It is its own format."""
-
-    inputs = outputs = None
-    unstated = frozenset[str]()
-    row_form = RowForm.OF_A_BATCH
+class Network(OwnFormat):
+    """A network that keeps the arrays that it was given."""
 
     def __init__(self) -> None:
         self.given: Mapping[str, np.ndarray] = {}
-
-    def read(self, artifact: Path) -> Any:
-        return self
-
-    def write(self, value: Any, artifact: Path) -> None:
-        raise NotImplementedError
 
     def run(self, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]) -> Sequence[Any]:
         self.given = arrays
